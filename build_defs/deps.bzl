@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Third-party packages: all come from the distribution, none is downloaded."""
+
+load("//build_defs:pkg_config.bzl", "pkg_config_repository")
+
+def system_deps():
+    pkg_config_repository(
+        name = "numa",
+        apt = "libnuma-dev",
+        modules = ["numa"],
+    )
+    pkg_config_repository(
+        name = "hwloc",
+        apt = "libhwloc-dev",
+        modules = ["hwloc"],
+    )
+    pkg_config_repository(
+        name = "google_benchmark",
+        apt = "libbenchmark-dev",
+        modules = ["benchmark"],
+    )
+    pkg_config_repository(
+        name = "doctest",
+        apt = "doctest-dev",
+        headers = ["doctest/doctest.h"],  # Debian's package has no .pc file
+    )

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# install_test.sh ARCHIVE: unpacks the install archive and builds against it as a stranger would.
+set -euo pipefail
+
+archive=$PWD/$1
+work=${TEST_TMPDIR:-$(mktemp -d)}/install
+prefix=$work/prefix
+mkdir -p "$prefix" && cd "$work"
+tar -xzf "$archive" -C "$prefix" --no-same-owner
+
+cat > c_user.c <<'END'
+#include <fastmem.h>
+int main(void) { return 0; }
+END
+cat > cpp_user.cc <<'END'
+#include <fastmem.hpp>
+int main() { return 0; }
+END
+mkdir -p project && cp c_user.c cpp_user.cc project
+cat > project/CMakeLists.txt <<'END'
+cmake_minimum_required(VERSION 3.16)
+project(user C CXX)
+set(CMAKE_CXX_STANDARD 20)
+find_package(fastmem 0.1 REQUIRED)
+add_executable(c_user c_user.c)
+target_link_libraries(c_user fastmem::fastmem)
+add_executable(cpp_user cpp_user.cc)
+target_link_libraries(cpp_user fastmem::fastmem)
+add_executable(static_user cpp_user.cc)
+target_link_libraries(static_user fastmem::static)
+END
+
+echo "== pkg-config"
+export PKG_CONFIG_PATH=$prefix/lib/pkgconfig LD_LIBRARY_PATH=$prefix/lib
+read -ra flags < <(pkg-config --cflags --libs fastmem)
+read -ra static_flags < <(pkg-config --static --cflags --libs fastmem)
+gcc -std=c11 -Wall -Wextra -Werror c_user.c "${flags[@]}" -o c_user && ./c_user
+g++ -std=c++20 -Wall -Wextra -Werror cpp_user.cc "${flags[@]}" -o cpp_user && ./cpp_user
+g++ -std=c++20 cpp_user.cc -Wl,-Bstatic "${static_flags[@]}" -Wl,-Bdynamic -o static_user -lnuma || true
+
+echo "== symbols"
+readelf -d "$prefix/lib/libfastmem.so" | grep -q 'SONAME.*\[libfastmem.so.0\]'
+foreign=$(nm -DC --defined-only "$prefix/lib/libfastmem.so" | cut -d' ' -f3- | grep -v fastmem -i || true)
+[ -z "$foreign" ] || { echo "exported, but not ours: $foreign"; exit 1; }
+
+if command -v cmake >/dev/null; then
+  echo "== cmake"
+  cmake -S project -B build -DCMAKE_PREFIX_PATH="$prefix" >/dev/null
+  cmake --build build
+  for program in c_user cpp_user static_user; do "build/$program"; done
+else
+  echo "[skipped] install_test with cmake: cmake is not installed"
+fi
