@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// platform/backing.h -- floor 0. Where a heap's memory comes from: the one interface a new kind of memory implements.
+//
+// Thread rules: every function may be called from any thread, several at once, and may sleep. The heap calls them with
+// none of its locks held that an allocating thread may want. None of them may call back into the heap.
+// tests/contract/ has the suite that every Backing passes; docs/porting.md shows a complete one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "platform/result.h"
+#include "platform/types.h"
+
+namespace fastmem {
+
+// Regions begin and end on multiples of this.
+inline constexpr Bytes kRegionUnit = kMiB * 2;
+
+struct AddressRange {
+  std::uintptr_t begin = 0;
+  std::uintptr_t end = 0;  // one past the last byte
+
+  Bytes size() const { return Bytes{end - begin}; }
+};
+
+enum class Contiguity : std::uint8_t {
+  kAny,         // pages may lie anywhere in IOVA space
+  kContiguous,  // the whole region must be one run in IOVA space
+};
+
+// A run of memory that is present: touching it never raises a signal for want of pages (hugetlb memory is proved present;
+// small pages may be touched lazily, as any process memory).
+struct Region {
+  void* base = nullptr;
+  Bytes size;
+  Bytes page_size;               // 4 KiB, 2 MiB or 1 GiB: the unit of iova()
+  NodeId node;
+  bool zeroed = false;           // every byte reads 0
+  bool inherited_by_fork = true; // false: the child of a fork must not touch it
+  std::uint64_t cookie = 0;      // the backing's own
+};
+
+class Backing {
+ public:
+  Backing() = default;
+  Backing(const Backing&) = delete;
+  Backing& operator=(const Backing&) = delete;
+  virtual ~Backing() = default;
+
+  virtual const char* name() const = 0;
+
+  // Every region that reserve() will ever return lies in this range, aligned to kRegionUnit on both ends. Constant.
+  // The heap keeps flat tables over it, as address space; make it no larger than it must be.
+  virtual AddressRange window() const = 0;
+
+  // The smallest region and the step between sizes: kRegionUnit, or the page size where that is larger. Constant.
+  virtual Bytes region_unit() const = 0;
+
+  // Takes `size` bytes (a multiple of region_unit()) of memory of `node`, aligned to region_unit(). All or nothing:
+  //   kNoMemory    that much is not to be had now on that node; the heap then asks for less
+  //   kNoNode      the node is not there
+  //   kUnsupported this backing cannot give what `contiguity` asks for
+  // Exhaustion is an error, never a signal, neither now nor when the memory is touched.
+  virtual Result<Region> reserve(Bytes size, NodeId node, Contiguity contiguity) = 0;
+
+  // Gives back what reserve() returned, whole. The pages are gone when it returns.
+  virtual void release(const Region& region) = 0;
+
+  // Fills one IOVA for each page of the region (pages.size() == region.size / region.page_size), and from then on the
+  // pages keep them. kUnsupported or kPermission when they cannot be told. Called once for a region, on first need.
+  virtual Error iova(const Region& region, std::span<Iova> pages) = 0;
+};
+
+}  // namespace fastmem

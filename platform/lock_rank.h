@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// platform/lock_rank.h -- floor 0. The whole lock order, outermost first. A thread takes locks only in ascending rank;
+// checked builds assert it.
+#pragma once
+
+#include <cstdint>
+
+namespace fastmem {
+
+enum class LockRank : std::uint8_t {
+  kHeapList,   // which heaps exist in this process
+  kSlotTable,  // which thread has which slot
+  kBacking,    // a backing's own books (taken with no heap lock held)
+  kHeapAdmin,  // configuration changes, statistics baselines, reserve and trim
+  kGrowth,     // one thread at a time grows a node
+  kSlot,       // one slot's caches, against a thread that takes from them
+  kBin,        // one (class, node): slabs and depot
+  kPageHeap,   // one node: extents
+  kArena,      // metadata memory
+};
+
+}  // namespace fastmem

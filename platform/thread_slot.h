@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// platform/thread_slot.h -- floor 0. A small number for each thread of the process, given out on first use and taken back
+// when the thread ends. A slot never belongs to two threads at once.
+#pragma once
+
+#include <cstdint>
+
+#include "platform/build.h"
+#include "platform/types.h"
+
+namespace fastmem {
+
+inline constexpr unsigned kMaxSlots = 1024;
+inline constexpr SlotId kNoSlot{0};  // no slot yet, or none was free: such threads share slot 0 under a lock
+
+// The calling thread's slot. One load: the hot path reads it on every call.
+FASTMEM_EXPORT extern __thread std::uint32_t t_slot [[gnu::tls_model("initial-exec")]];
+
+inline SlotId thread_slot() { return SlotId{static_cast<std::uint16_t>(t_slot)}; }
+
+// Gives the calling thread a slot when it has none. kNoSlot when all are taken, and once the thread is ending.
+SlotId claim_thread_slot();
+
+// Called in a thread that ends, before its slot is free for another. One listener for the process.
+using SlotExitHook = void (*)(SlotId slot);
+void set_slot_exit_hook(SlotExitHook hook);
+
+// Around fork: the table is held while the process splits; in the child only the calling thread keeps its slot.
+void lock_slots_for_fork();
+void unlock_slots_after_fork();
+void reset_slots_in_child();
+
+}  // namespace fastmem
