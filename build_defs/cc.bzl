@@ -48,7 +48,7 @@ def fastmem_library(name, copts = [], **kwargs):
 def fastmem_binary(name, copts = [], **kwargs):
     cc_binary(name = name, copts = COPTS + copts, **kwargs)
 
-def fastmem_test(name, copts = [], deps = [], size = "medium", **kwargs):
+def fastmem_test(name, copts = [], deps = [], size = "small", **kwargs):
     """A doctest program: main() and FM_SKIP come from //tests/support:doctest_main."""
     cc_test(
         name = name,

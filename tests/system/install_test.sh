@@ -11,11 +11,21 @@ tar -xzf "$archive" -C "$prefix" --no-same-owner
 
 cat > c_user.c <<'END'
 #include <fastmem.h>
-int main(void) { return 0; }
+#include <string.h>
+int main(void) {
+  void *p = fastmem_alloc(100, 0, 0);
+  if (p == NULL) return 1;
+  memset(p, 1, 100);
+  return fastmem_free(p) != 0 || strncmp(fastmem_version(), "0.1.", 4) != 0;
+}
 END
 cat > cpp_user.cc <<'END'
+#include <fastmem.h>
 #include <fastmem.hpp>
-int main() { return 0; }
+int main() {
+  void* p = fastmem_alloc(100, 64, FASTMEM_ZERO);
+  return p == nullptr || fastmem_free(p) != 0;
+}
 END
 mkdir -p project && cp c_user.c cpp_user.cc project
 cat > project/CMakeLists.txt <<'END'
@@ -37,7 +47,9 @@ read -ra flags < <(pkg-config --cflags --libs fastmem)
 read -ra static_flags < <(pkg-config --static --cflags --libs fastmem)
 gcc -std=c11 -Wall -Wextra -Werror c_user.c "${flags[@]}" -o c_user && ./c_user
 g++ -std=c++20 -Wall -Wextra -Werror cpp_user.cc "${flags[@]}" -o cpp_user && ./cpp_user
-g++ -std=c++20 cpp_user.cc -Wl,-Bstatic "${static_flags[@]}" -Wl,-Bdynamic -o static_user -lnuma || true
+mkdir static && ln -s "$prefix/lib/libfastmem.a" static/
+g++ -std=c++20 cpp_user.cc -Lstatic "${static_flags[@]}" -o static_user && ./static_user
+if readelf -d static_user | grep libfastmem; then echo "static_user is not static"; exit 1; fi
 
 echo "== symbols"
 readelf -d "$prefix/lib/libfastmem.so" | grep -q 'SONAME.*\[libfastmem.so.0\]'
