@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "core/bin.h"
+
+namespace fastmem::core {
+namespace {
+
+// An emptied slab waits here for the next refill before it goes back to the page heap.
+constexpr std::uint32_t kEmptySlabsKept = 1;
+
+}  // namespace
+
+Magazine* Bin::exchange_empty(Magazine* empty) {
+  const LockGuard guard(mutex_);
+  Magazine* const full = full_.pop();
+  if (full == nullptr) return nullptr;
+  in_depot_ -= full->count;
+  empty->next = empties_;
+  empties_ = empty;
+  return full;
+}
+
+Magazine* Bin::exchange_full(Magazine* full, StrayHandler strays, void* context) {
+  const LockGuard guard(mutex_);
+  Magazine* const empty = take_magazine_locked();
+  if (empty == nullptr) {
+    drain_locked(full->objects(), full->count, strays, context);
+    full->count = 0;
+    return nullptr;
+  }
+  full_.push(full);
+  in_depot_ += full->count;
+  drain_depot_locked(class_->depot, strays, context);
+  return empty;
+}
+
+std::uint32_t Bin::refill(void** out, std::uint32_t n) {
+  const LockGuard guard(mutex_);
+  std::uint32_t taken = 0;
+  while (taken < n) {
+    const ExtentIndex i = slab_with_room();
+    if (i == kNoExtent) break;
+    Extent& e = (*context_.extents)[i];
+    const std::uint32_t got = slab::take(e, *class_, context_.map->address_of(i), n - taken, out + n - 1 - taken);
+    taken += got;
+    free_ -= got;
+    file(i);
+  }
+  if (taken < n && taken > 0) {  // they lie at the end of out: move them to its start
+    for (std::uint32_t k = 0; k < taken; ++k) out[k] = out[n - taken + k];
+  }
+  return taken;
+}
+
+void Bin::drain(void* const* objects, std::uint32_t n, StrayHandler strays, void* context) {
+  const LockGuard guard(mutex_);
+  drain_locked(objects, n, strays, context);
+}
+
+Magazine* Bin::take_magazine() {
+  const LockGuard guard(mutex_);
+  return take_magazine_locked();
+}
+
+void Bin::give_magazine(Magazine* m) {
+  const LockGuard guard(mutex_);
+  if (m->count != 0) {
+    full_.push(m);
+    in_depot_ += m->count;
+    return;
+  }
+  m->next = empties_;
+  empties_ = m;
+}
+
+bool Bin::release_empty(bool with_depot, StrayHandler strays, void* context) {
+  const LockGuard guard(mutex_);
+  if (with_depot) drain_depot_locked(0, strays, context);
+  bool released = false;
+  while (!lists_[kEmpty].empty()) {
+    release_slab(lists_[kEmpty].front());
+    released = true;
+  }
+  return released;
+}
+
+BinCounts Bin::counts() const {
+  const LockGuard guard(mutex_);
+  BinCounts c;
+  c.free = free_;
+  c.depot = in_depot_;
+  c.slabs = sizes_[kEmpty] + sizes_[kPartial] + sizes_[kFull];
+  c.acquires = acquires_;
+  c.releases = releases_;
+  c.empty = sizes_[kEmpty];
+  c.partial = sizes_[kPartial];
+  c.full = sizes_[kFull];
+  return c;
+}
+
+void Bin::drain_locked(void* const* objects, std::uint32_t n, StrayHandler strays, void* context) {
+  for (std::uint32_t k = 0; k < n; ++k) {
+    void* const object = objects[k];
+    const BinId found_in = context_.map->find(object);
+    if (found_in != id_) {
+      strays(context, object, found_in == kNoBin ? Stray::kNoSlab : Stray::kOtherBin, found_in);
+      continue;
+    }
+    const auto granule = static_cast<ExtentIndex>(context_.map->granule_of(object));
+    const ExtentIndex i = (*context_.extents)[granule].head;
+    Extent& e = (*context_.extents)[i];
+    const auto offset = static_cast<std::size_t>(static_cast<std::byte*>(object) - context_.map->address_of(i));
+    switch (slab::put(e, *class_, offset)) {
+      case slab::Put::kDone: break;
+      case slab::Put::kWasFree: strays(context, object, Stray::kWasFree, id_); continue;
+      case slab::Put::kInsideObject: strays(context, object, Stray::kInsideObject, id_); continue;
+    }
+    ++free_;
+    file(i);
+  }
+  while (sizes_[kEmpty] > kEmptySlabsKept) release_slab(lists_[kEmpty].front());
+}
+
+// The oldest go first, down to `keep` full magazines.
+void Bin::drain_depot_locked(std::uint32_t keep, StrayHandler strays, void* context) {
+  while (full_.count() > keep) {
+    Magazine* const m = full_.pop();
+    in_depot_ -= m->count;
+    drain_locked(m->objects(), m->count, strays, context);
+    m->count = 0;
+    m->next = empties_;
+    empties_ = m;
+  }
+}
+
+Magazine* Bin::take_magazine_locked() {
+  if (Magazine* const m = empties_) {
+    empties_ = m->next;
+    m->count = 0;
+    return m;
+  }
+  auto* const m = static_cast<Magazine*>(context_.arena->make(Magazine::size(class_->magazine)));
+  if (m != nullptr) m->capacity = class_->magazine;
+  return m;
+}
+
+ExtentIndex Bin::slab_with_room() {
+  if (!lists_[kPartial].empty()) return lists_[kPartial].front();
+  if (!lists_[kEmpty].empty()) return lists_[kEmpty].front();
+  return new_slab();
+}
+
+ExtentIndex Bin::new_slab() {
+  const std::uint32_t align = class_->align > kGranule ? static_cast<std::uint32_t>(class_->align / kGranule) : 1;
+  const ExtentIndex i = pages_->take(class_->granules, align);
+  if (i == kNoExtent) return kNoExtent;
+  Extent& e = (*context_.extents)[i];
+  if (!slab::make(e, *class_, id_, *context_.arena)) {
+    pages_->give(i);
+    return kNoExtent;
+  }
+  if (!slab::bitmap_is_inline(*class_)) pages_->count_books(static_cast<std::ptrdiff_t>(slab::bitmap_bytes(*class_).rep));
+  context_.map->set(i, class_->granules, id_);
+  free_ += class_->objects;
+  ++acquires_;
+  e.list = kEmpty;
+  lists_[kEmpty].push_front(*context_.extents, i);
+  ++sizes_[kEmpty];
+  return i;
+}
+
+void Bin::release_slab(ExtentIndex i) {
+  Extent& e = (*context_.extents)[i];
+  lists_[kEmpty].remove(*context_.extents, i);
+  --sizes_[kEmpty];
+  free_ -= class_->objects;
+  ++releases_;
+  context_.map->set(i, class_->granules, kNoBin);
+  slab::unmake(e, *class_, *context_.arena);
+  if (!slab::bitmap_is_inline(*class_)) pages_->count_books(-static_cast<std::ptrdiff_t>(slab::bitmap_bytes(*class_).rep));
+  pages_->give(i);
+}
+
+// Puts a slab in the list that its free count says.
+void Bin::file(ExtentIndex i) {
+  Extent& e = (*context_.extents)[i];
+  const List wanted = list_for(e);
+  if (e.list == wanted) return;
+  lists_[e.list].remove(*context_.extents, i);
+  --sizes_[e.list];
+  lists_[wanted].push_front(*context_.extents, i);
+  ++sizes_[wanted];
+  e.list = wanted;
+}
+
+void Bin::check_invariants() const {
+  const LockGuard guard(mutex_);
+  std::uint64_t free = 0;
+  for (unsigned l = 0; l < kLists; ++l) {
+    std::uint32_t slabs = 0;
+    for (ExtentIndex i = lists_[l].front(); i != kNoExtent; i = (*context_.extents)[i].next) {
+      const Extent& e = (*context_.extents)[i];
+      FM_CHECK(e.kind == ExtentKind::kSlab && e.bin == id_ && e.list == l && list_for(e) == l);
+      FM_CHECK(context_.map->find(context_.map->address_of(i)) == id_);
+      std::uint32_t bits = 0;
+      for (std::uint32_t w = 0; w < slab::bitmap_words(*class_); ++w) {
+        FM_CHECK(w >= e.hint || e.bitmap[w] == 0);
+        bits += static_cast<std::uint32_t>(std::popcount(e.bitmap[w]));
+      }
+      FM_CHECK(bits == e.free);
+      free += bits;
+      ++slabs;
+    }
+    FM_CHECK(slabs == sizes_[l]);
+  }
+  FM_CHECK(free == free_);
+  FM_CHECK(acquires_ - releases_ == std::uint64_t{sizes_[kEmpty]} + sizes_[kPartial] + sizes_[kFull]);
+}
+
+}  // namespace fastmem::core

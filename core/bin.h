@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/bin.h -- floor 2 (core). One Bin per (node, class).
+// What:      owns the slabs of one class on one node, and a depot of full magazines; trades whole magazines with caches.
+// Invariant: free_ == the sum of its slabs' free counts; a slab is in the list that its free count says
+//                                                                                      -> check_invariants()
+// Callers:   Heap's slow functions, Slot. Never api/.
+// Locks:     mutex_ (rank kBin) guards every mutable field and the descriptors of its slabs; kPageHeap and kArena may be
+//            taken inside it.
+#pragma once
+
+#include <cstdint>
+
+#include "core/magazine.h"
+#include "core/page_heap.h"
+#include "core/slab.h"
+#include "platform/mutex.h"
+
+namespace fastmem::core {
+
+// What every bin of a heap works with.
+struct BinContext {
+  PageMap* map;
+  ExtentTable* extents;
+  Arena* arena;
+};
+
+struct BinCounts {
+  std::uint64_t free = 0;     // objects free in slabs
+  std::uint64_t depot = 0;    // objects in the depot's magazines
+  std::uint64_t slabs = 0;
+  std::uint64_t acquires = 0;
+  std::uint64_t releases = 0;
+  std::uint32_t empty = 0;
+  std::uint32_t partial = 0;
+  std::uint32_t full = 0;
+};
+
+// Objects that came to a bin and are not its own to take back: the caller sends home or reports each.
+enum class Stray : std::uint8_t { kOtherBin, kWasFree, kInsideObject, kNoSlab };
+using StrayHandler = void (*)(void* context, void* object, Stray why, BinId found_in);
+
+class alignas(kLinePair) Bin {
+ public:
+  Bin(BinId id, const SizeClass* size_class, BinContext context, PageHeap* pages)
+      : id_(id), class_(size_class), context_(context), pages_(pages) {}
+
+  // A full magazine for an empty one, in O(1). nullptr, and the empty one stays the caller's: the depot has none.
+  Magazine* exchange_empty(Magazine* empty) FM_EXCLUDES(mutex_);
+
+  // An empty magazine for a full one. What passes the depot's bound goes back to its slabs.
+  // nullptr: no memory for another magazine; the objects are in their slabs then and `full` is empty and the caller's.
+  Magazine* exchange_full(Magazine* full, StrayHandler strays, void* context) FM_EXCLUDES(mutex_);
+
+  // Objects from slabs into out[0 .. n), those to be popped first at the end. A new slab is made where the page heap has
+  // room. Fewer than n: no more can be had without growing.
+  std::uint32_t refill(void** out, std::uint32_t n) FM_EXCLUDES(mutex_);
+
+  // Objects back into their slabs.
+  void drain(void* const* objects, std::uint32_t n, StrayHandler strays, void* context) FM_EXCLUDES(mutex_);
+
+  // An empty magazine; nullptr: no memory for it.
+  Magazine* take_magazine() FM_EXCLUDES(mutex_);
+  // A magazine of its capacity, with objects or without, comes (back).
+  void give_magazine(Magazine* m) FM_EXCLUDES(mutex_);
+
+  // Everything in the depot back to the slabs, then every empty slab to the page heap. True: a slab went.
+  bool release_empty(bool with_depot, StrayHandler strays, void* context) FM_EXCLUDES(mutex_);
+
+  BinCounts counts() const FM_EXCLUDES(mutex_);
+  const SizeClass& size_class() const { return *class_; }
+  BinId id() const { return id_; }
+
+  void check_invariants() const FM_EXCLUDES(mutex_);
+  Mutex& mutex() { return mutex_; }
+
+ private:
+  enum List : std::uint16_t { kEmpty, kPartial, kFull, kLists };
+
+  void drain_locked(void* const* objects, std::uint32_t n, StrayHandler strays, void* context) FM_REQUIRES(mutex_);
+  void drain_depot_locked(std::uint32_t keep, StrayHandler strays, void* context) FM_REQUIRES(mutex_);
+  Magazine* take_magazine_locked() FM_REQUIRES(mutex_);
+  ExtentIndex slab_with_room() FM_REQUIRES(mutex_);
+  ExtentIndex new_slab() FM_REQUIRES(mutex_);
+  void release_slab(ExtentIndex i) FM_REQUIRES(mutex_);
+  List list_for(const Extent& e) const { return e.free == 0 ? kFull : e.free == class_->objects ? kEmpty : kPartial; }
+  void file(ExtentIndex i) FM_REQUIRES(mutex_);
+
+  mutable Mutex mutex_{LockRank::kBin};
+  BinId id_;
+  const SizeClass* class_;
+  BinContext context_;
+  PageHeap* pages_;
+
+  ExtentList lists_[kLists] FM_GUARDED_BY(mutex_);
+  std::uint32_t sizes_[kLists] FM_GUARDED_BY(mutex_) = {};
+  std::uint64_t free_ FM_GUARDED_BY(mutex_) = 0;
+  MagazineQueue full_ FM_GUARDED_BY(mutex_);
+  Magazine* empties_ FM_GUARDED_BY(mutex_) = nullptr;
+  std::uint64_t in_depot_ FM_GUARDED_BY(mutex_) = 0;
+  std::uint64_t acquires_ FM_GUARDED_BY(mutex_) = 0;
+  std::uint64_t releases_ FM_GUARDED_BY(mutex_) = 0;
+};
+
+static_assert(Shareable<Bin>);
+
+}  // namespace fastmem::core

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/page_map.h -- floor 2 (core). From an address to its bin: one flat array over the backing's window.
+// What:      one 16-bit bin number per granule of 64 KiB; 0 where there is no slab. The array is address space that reads
+//            as zeroes; it becomes writable only where regions are, so a foreign pointer finds 0 and nothing crashes.
+// Callers:   Heap::free (hot); PageHeap writes it as slabs come and go.
+// Threads:   find() from any thread without a lock. Writers own the slab's extent.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/size_class.h"
+#include "platform/backing.h"
+
+namespace fastmem::core {
+
+// A bin's number: node index * kMaxClasses + class. 0 is no bin, and so is every multiple of kMaxClasses.
+using BinId = Id<struct BinTag, std::uint16_t>;
+inline constexpr BinId kNoBin{0};
+
+class PageMap {
+ public:
+  PageMap() = default;
+  PageMap(AddressRange window, void* table)
+      : begin_(window.begin), granules_(window.size().rep / kGranule), bins_(static_cast<Entry*>(table)) {}
+
+  static Bytes table_size(AddressRange window) { return Bytes{window.size().rep / kGranule * sizeof(Entry)}; }
+
+  [[gnu::always_inline]] BinId find(const void* p) const {
+    const std::size_t g = granule_of(p);
+    if (g >= granules_) [[unlikely]] return kNoBin;
+    // relaxed: whoever passed the pointer on also passed on what set() stored before the object was handed out
+    return BinId{bins_[g].load(std::memory_order_relaxed)};
+  }
+
+  void set(std::size_t first, std::size_t granules, BinId bin) {
+    for (std::size_t g = first; g < first + granules; ++g) bins_[g].store(bin.rep, std::memory_order_relaxed);
+  }
+
+  // Beyond granules() for an address outside the window.
+  [[gnu::always_inline]] std::size_t granule_of(const void* p) const {
+    return (reinterpret_cast<std::uintptr_t>(p) - begin_) / kGranule;
+  }
+  std::byte* address_of(std::size_t g) const { return reinterpret_cast<std::byte*>(begin_ + g * kGranule); }
+  std::size_t granules() const { return granules_; }
+  void* entries(std::size_t first) { return bins_ + first; }
+
+ private:
+  using Entry = std::atomic<std::uint16_t>;
+
+  std::uintptr_t begin_ = 0;
+  std::size_t granules_ = 0;
+  Entry* bins_ = nullptr;
+};
+
+}  // namespace fastmem::core

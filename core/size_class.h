@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/size_class.h -- floor 2 (core). Which sizes a heap hands out, and how a size finds its class.
+// What:      two profiles, both made at compile time. fine: four classes per doubling (so at most a fifth is lost to
+//            rounding above 64 B); rfc: powers of two.
+// Invariant: class_of(s) is the smallest class that holds s; every class is a multiple of the largest power of two that
+//            divides it and slabs are aligned to that, so an alignment is had by rounding the size up to a multiple of it
+//            -> size_class_proof.cc, over every size
+// Callers:   Heap's hot path through SizeTable; everything else through SizeClasses.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "platform/types.h"
+
+namespace fastmem::core {
+
+enum class Profile : std::uint8_t { kFine, kRfc };
+
+inline constexpr ClassId kNoClass{0};
+inline constexpr unsigned kMaxClasses = 64;  // class ids are 1 .. 63: a node's caches are one row of 64
+inline constexpr std::size_t kMaxSize = kMiB.rep;
+inline constexpr std::size_t kGranule = 64 * kKiB.rep;  // the page heap's unit; slabs are whole granules
+
+// What one class is made of.
+struct SizeClass {
+  std::uint32_t size = 0;
+  std::uint32_t objects = 0;      // per slab: always a power of two, so bitmap words are full and no byte is left over
+  std::uint32_t granules = 0;     // per slab
+  std::uint32_t align = 0;        // the largest power of two that divides size: a slab is aligned to it
+  std::uint64_t reciprocal = 0;   // index of an object == offset * reciprocal >> kReciprocalShift
+  std::uint16_t magazine = 0;     // objects a magazine holds
+  std::uint16_t depot = 0;        // full magazines a bin keeps before it fills slabs again
+};
+
+inline constexpr unsigned kReciprocalShift = 42;
+
+struct SizeClasses {
+  unsigned count = 0;  // classes 1 .. count
+  std::array<SizeClass, kMaxClasses> classes{};
+
+  constexpr const SizeClass& operator[](ClassId id) const { return classes[id.rep]; }
+};
+
+namespace size_class_detail {
+
+// Slabs amortise their birth over at least eight objects, up to 2 MiB; below that they are as small as a granule.
+constexpr std::uint32_t objects_per_slab(Profile profile, std::uint32_t size) {
+  const std::size_t most = 2 * kMiB.rep;
+  if (profile == Profile::kRfc) return static_cast<std::uint32_t>(most / size);
+  std::uint32_t n = 1;
+  while (std::size_t{n} * size % kGranule != 0) n *= 2;
+  while (n < 8 && std::size_t{n} * 2 * size <= most) n *= 2;
+  return n;
+}
+
+// Enough for any usual burst while objects are small; a cache never hoards more than a megabyte or two of one class.
+constexpr std::uint16_t magazine_capacity(std::uint32_t size) {
+  const std::size_t n = kMiB.rep / size;
+  return static_cast<std::uint16_t>(n > 64 ? (size <= 256 ? 128 : 64) : n < 2 ? 2 : n);
+}
+
+constexpr std::uint16_t depot_capacity(std::uint32_t size, std::uint16_t magazine) {
+  const std::size_t n = 2 * kMiB.rep / (std::size_t{size} * magazine);
+  return static_cast<std::uint16_t>(n > 64 ? 64 : n < 4 ? 4 : n);
+}
+
+constexpr SizeClass make_class(Profile profile, std::uint32_t size) {
+  SizeClass c;
+  c.size = size;
+  c.objects = objects_per_slab(profile, size);
+  c.granules = static_cast<std::uint32_t>(std::size_t{c.objects} * size / kGranule);
+  c.align = size & (~size + 1);
+  c.reciprocal = ((std::uint64_t{1} << kReciprocalShift) + size - 1) / size;
+  c.magazine = magazine_capacity(size);
+  c.depot = depot_capacity(size, c.magazine);
+  return c;
+}
+
+}  // namespace size_class_detail
+
+constexpr SizeClasses make_size_classes(Profile profile) {
+  SizeClasses all;
+  if (profile == Profile::kRfc) {
+    for (std::uint32_t size = 8; size <= kMaxSize; size *= 2) {
+      all.classes[++all.count] = size_class_detail::make_class(profile, size);
+    }
+    return all;
+  }
+  for (std::uint32_t size = 16; size < 64; size += 16) {
+    all.classes[++all.count] = size_class_detail::make_class(profile, size);
+  }
+  for (std::uint32_t doubling = 64; doubling < kMaxSize; doubling *= 2) {
+    for (std::uint32_t quarter = 4; quarter < 8; ++quarter) {
+      all.classes[++all.count] = size_class_detail::make_class(profile, doubling / 4 * quarter);
+    }
+  }
+  all.classes[++all.count] = size_class_detail::make_class(profile, kMaxSize);
+  return all;
+}
+
+inline constexpr SizeClasses kFineClasses = make_size_classes(Profile::kFine);
+inline constexpr SizeClasses kRfcClasses = make_size_classes(Profile::kRfc);
+static_assert(kFineClasses.count < kMaxClasses && kRfcClasses.count == 18);
+
+constexpr const SizeClasses& size_classes(Profile profile) {
+  return profile == Profile::kFine ? kFineClasses : kRfcClasses;
+}
+
+// The smallest class that holds `size`, by arithmetic; kNoClass for 0 and above kMaxSize.
+constexpr ClassId class_of(Profile profile, std::size_t size) {
+  const std::size_t x = size - 1;
+  if (x >= kMaxSize) return kNoClass;
+  if (profile == Profile::kRfc) {
+    return ClassId{static_cast<std::uint8_t>(x < 8 ? 1 : static_cast<unsigned>(std::bit_width(x)) - 2)};
+  }
+  // Below 128 the classes are 16 apart; above, a quarter of the doubling's start.
+  const unsigned e = static_cast<unsigned>(std::bit_width(x | 64)) - 1;
+  return ClassId{static_cast<std::uint8_t>(1 + ((e - 6) << 2) + (x >> (e - 2)))};
+}
+
+// The same as two small tables, with a heap's least alignment folded in: what the hot path reads. The profile costs it
+// nothing, and the entry for size 0 is kNoClass, whose caches are always empty.
+struct SizeTable {
+  static constexpr std::size_t kSmallMost = 1024;
+  static constexpr unsigned kSmallShift = 3;
+  static constexpr unsigned kLargeShift = 8;  // above kSmallMost every class size is a multiple of 256
+  static constexpr std::size_t kLargeEntries = (kMaxSize >> kLargeShift) + 1;
+
+  std::uint8_t small[(kSmallMost >> kSmallShift) + 1];
+  std::uint8_t large[kLargeEntries];
+
+  [[gnu::always_inline]] ClassId operator()(std::size_t size) const {
+    if (size <= kSmallMost) [[likely]] return ClassId{small[(size + (1u << kSmallShift) - 1) >> kSmallShift]};
+    const std::size_t index = (size - 1) >> kLargeShift;
+    return index + 1 < kLargeEntries ? ClassId{large[index + 1]} : kNoClass;
+  }
+
+  constexpr void fill(Profile profile, std::size_t least_align) {
+    for (std::size_t i = 0; i < sizeof(small); ++i) small[i] = entry(profile, i << kSmallShift, least_align);
+    for (std::size_t i = 0; i < kLargeEntries; ++i) large[i] = entry(profile, i << kLargeShift, least_align);
+  }
+
+ private:
+  static constexpr std::uint8_t entry(Profile profile, std::size_t size, std::size_t least_align) {
+    return class_of(profile, size == 0 || least_align <= 16 ? size : round_up(size, least_align)).rep;
+  }
+};
+
+}  // namespace fastmem::core
