@@ -170,7 +170,8 @@ class MachineTopology final : public Topology {
 
 // ---- a described one
 
-// What set_current_node() said, per thread and topology. Ids count up, so the last kRemembered topologies never collide.
+// What set_current_node() said, per thread and topology. Ids count up, so the last kRemembered topologies never
+// collide.
 struct Said {
   std::uint64_t topology = 0;  // 0: none
   NodeId node;
@@ -217,8 +218,8 @@ Result<std::unique_ptr<SyntheticTopology>> make_synthetic_topology(const char* d
   if (description == nullptr) return make_error(ErrorCode::kInvalid, "no description of a topology");
   const HwlocTopology topology = load(description);
   if (topology == nullptr) {
-    return make_error(ErrorCode::kInvalid, "hwloc does not understand the topology \"%s\"; \"numa:4 core:2 pu:1\" is one",
-                      description);
+    return make_error(ErrorCode::kInvalid,
+                      "hwloc does not understand the topology \"%s\"; \"numa:4 core:2 pu:1\" is one", description);
   }
   return std::unique_ptr<SyntheticTopology>(new HwlocSyntheticTopology(topology.get()));
 }
