@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// bench/api_malloc.h -- Q: what does an allocator that replaces malloc cost?
+//
+// The model of an Api: what the scenarios need, and nothing between them and the allocator. alloc and free are one call
+// each: the bench is built with -fno-plt, so that malloc is called through its slot in the global offset table and an
+// archive's function directly, which costs the same; no Api pays for a stub.
+#pragma once
+
+#include <cstdlib>
+
+#include "bench/scenario.h"
+
+namespace bench {
+
+struct MallocApi {
+  static constexpr bool kAnySize = true;  // false: only Setup::size, as a pool
+
+  // Before anything else. nullptr, or why it cannot be used.
+  static const char* start(const Setup&) { return nullptr; }
+
+  static void* alloc(std::size_t size) { return std::malloc(size); }
+  static void free(void* p) { std::free(p); }
+
+  // Many objects by the best means there are.
+  static void alloc_bulk(void** objects, std::size_t n, std::size_t size) {
+    for (std::size_t i = 0; i < n; ++i) objects[i] = alloc(size);
+  }
+  static void free_bulk(void** objects, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) free(objects[i]);
+  }
+
+  // Objects of one size, known long before, by the best means there are.
+  class Fixed {
+   public:
+    explicit Fixed(std::size_t size) : size_(size) {}
+    void* alloc() const { return MallocApi::alloc(size_); }
+    void free(void* p) const { MallocApi::free(p); }
+
+   private:
+    std::size_t size_;
+  };
+};
+
+}  // namespace bench

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// bench/catalogue.cc -- Q: which scenarios are there, and how fast is fastmem asked to be in each?
+#include "bench/catalogue.h"
+
+#include <algorithm>
+#include <iterator>
+#include <regex>
+
+namespace bench {
+namespace {
+
+constexpr std::size_t kSizes[] = {8, 64, 256, 1024, 4096, 65536};
+constexpr std::size_t kAskedUpTo = 4096;  // pair: larger sizes are shown, not judged
+
+constexpr Asked kPairAsked{.of_glibc = 0.5, .of_best = 0.8};
+constexpr Asked kBurstAsked{.of_glibc = {}, .of_best = 0.9};
+constexpr Asked kHandleAsked{.of_glibc = {}, .of_best = 0.4};
+constexpr Asked kFasterThanAll{.of_glibc = {}, .of_best = 1.0, .less_than = true};
+constexpr Asked kFootprintAsked{.of_glibc = {}, .of_best = 1.1};
+constexpr Asked kNothingAsked{};
+
+std::vector<ScenarioInfo> make_catalogue() {
+  std::vector<ScenarioInfo> all;
+  const auto each_size = [&](const char* family, Kind kind, const Asked& asked) {
+    for (std::size_t size : kSizes) {
+      all.push_back({.name = std::string(family) + "/" + std::to_string(size),
+                     .kind = kind,
+                     .size = size,
+                     .asked = kind == Kind::kPair && size > kAskedUpTo ? kNothingAsked : asked});
+    }
+  };
+  each_size("pair", Kind::kPair, kPairAsked);
+  each_size("burst32-lifo", Kind::kBurstLifo, kBurstAsked);
+  each_size("burst32-fifo", Kind::kBurstFifo, kBurstAsked);
+  each_size("bulk32", Kind::kBulk, kNothingAsked);
+  each_size("handle", Kind::kHandle, kHandleAsked);
+  all.push_back({.name = "random-small", .kind = Kind::kRandom, .live = 10'000, .asked = kFasterThanAll});
+  all.push_back({.name = "random-large", .kind = Kind::kRandom, .live = 1'000'000, .asked = kFasterThanAll});
+  all.push_back({.name = "producer-consumer",
+                 .kind = Kind::kProducerConsumer,
+                 .size = 256,
+                 .threads = 2,
+                 .asked = kFasterThanAll});
+  for (unsigned threads : {1u, 2u, 4u}) {
+    all.push_back({.name = "threads/" + std::to_string(threads),
+                   .kind = Kind::kThreads,
+                   .live = 10'000,
+                   .threads = threads,
+                   .asked = threads == 2 ? kFasterThanAll : kNothingAsked});
+  }
+  all.push_back(
+      {.name = "many-threads", .kind = Kind::kManyThreads, .live = 1'000, .threads = 64, .asked = kFasterThanAll});
+  all.push_back({.name = "first-touch", .kind = Kind::kFirstTouch, .size = 4096, .fresh = true});
+  all.push_back({.name = "footprint",
+                 .kind = Kind::kFootprint,
+                 .live = 1'000'000,
+                 .asked = kFootprintAsked,
+                 .fresh = true,
+                 .judge_memory = true});
+  return all;
+}
+
+}  // namespace
+
+const std::vector<ScenarioInfo>& catalogue() {
+  static const std::vector<ScenarioInfo> all = make_catalogue();
+  return all;
+}
+
+std::vector<ScenarioInfo> select_scenarios(const std::string& filter) {
+  std::optional<std::regex> pattern;
+  try {
+    pattern.emplace(filter);
+  } catch (const std::regex_error&) {  // then it is a substring only
+  }
+  std::vector<ScenarioInfo> chosen;
+  std::copy_if(catalogue().begin(), catalogue().end(), std::back_inserter(chosen), [&](const ScenarioInfo& scenario) {
+    return scenario.name.find(filter) != std::string::npos || (pattern && std::regex_search(scenario.name, *pattern));
+  });
+  return chosen;
+}
+
+const ScenarioInfo* find_scenario(const std::string& name) {
+  const auto found =
+      std::find_if(catalogue().begin(), catalogue().end(), [&](const auto& scenario) { return scenario.name == name; });
+  return found == catalogue().end() ? nullptr : &*found;
+}
+
+}  // namespace bench

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// bench/catalogue.h -- Q: which scenarios are there, and how fast is fastmem asked to be in each?
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+enum class Kind {
+  kPair,
+  kBurstLifo,
+  kBurstFifo,
+  kBulk,
+  kHandle,
+  kRandom,
+  kProducerConsumer,
+  kThreads,
+  kManyThreads,
+  kFirstTouch,
+  kFootprint,
+};
+
+// At most these parts of what the others need; less_than: the bound itself is not enough.
+struct Asked {
+  std::optional<double> of_glibc;
+  std::optional<double> of_best;
+  bool less_than = false;
+};
+
+struct ScenarioInfo {
+  std::string name;
+  Kind kind;
+  std::size_t size = 0;  // of every object; 0: kSmallest .. kLargest at random
+  std::size_t live = 0;  // objects at any time, per thread, where it matters
+  unsigned threads = 1;
+  Asked asked = {};
+  bool fresh = false;         // every run in a process of its own
+  bool judge_memory = false;  // by resident bytes per live byte, not by time
+
+  bool one_thread() const { return threads == 1 && kind != Kind::kProducerConsumer; }
+};
+
+inline constexpr std::size_t kSmallest = 16;
+inline constexpr std::size_t kLargest = 2048;
+inline constexpr std::size_t kBurst = 32;
+
+// All of them, in the order of the table.
+const std::vector<ScenarioInfo>& catalogue();
+
+// Those whose name contains the filter or matches it as a regular expression; an empty filter takes all.
+std::vector<ScenarioInfo> select_scenarios(const std::string& filter);
+
+// nullptr: no such scenario.
+const ScenarioInfo* find_scenario(const std::string& name);
+
+}  // namespace bench

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// bench/results.h -- Q: what was measured?
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bench/catalogue.h"
+#include "bench/stats.h"
+
+namespace bench {
+
+enum class CellState { kMeasured, kNotInstalled, kUnsupported, kFailed };
+
+// One scenario with one allocator. Every vector has one entry per run.
+struct Cell {
+  std::string allocator;
+  CellState state = CellState::kMeasured;
+  std::string why;  // of kFailed
+  std::vector<double> cycles;
+  std::vector<double> p99_cycles;
+  std::vector<double> max_cycles;
+  std::vector<double> mean_cycles;
+  std::vector<double> rss_per_live;
+  std::uint64_t peak_kib = 0;
+  std::uint64_t hugetlb_kib = 0;
+  std::uint64_t thp_kib = 0;
+
+  bool measured() const { return state == CellState::kMeasured && !cycles.empty(); }
+};
+
+struct Row {
+  ScenarioInfo scenario;
+  std::vector<Cell> cells;  // in the order of allocators()
+
+  const Cell* find(const std::string& allocator) const {
+    for (const Cell& cell : cells) {
+      if (cell.allocator == allocator) return &cell;
+    }
+    return nullptr;
+  }
+};
+
+// What the scenario is judged by: resident bytes per live byte, or cycles.
+inline double figure(const ScenarioInfo& scenario, const Cell& cell) {
+  return median(scenario.judge_memory ? cell.rss_per_live : cell.cycles);
+}
+
+// How quiet the machine was.
+struct Noise {
+  std::vector<double> spins;    // cycles of the same loop, before and after every run
+  unsigned single_runs = 0;     // of one thread, pinned
+  unsigned preempted_runs = 0;  // of these: another task took the CPU meanwhile
+};
+
+}  // namespace bench

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// bench/runner.cc -- Q: in which order do the allocators run a scenario?
+#include "bench/runner.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "bench/machine.h"
+#include "bench/message.h"
+#include "bench/process.h"
+
+namespace bench {
+namespace {
+
+bool all_measured(const Cell& cell) { return cell.state == CellState::kMeasured; }
+
+// Live bytes of every allocator at once, doubled for what they need beside them.
+std::uint64_t wanted_kib(const ScenarioInfo& scenario, std::size_t allocators) {
+  const std::size_t object = scenario.size != 0 ? scenario.size : (kSmallest + kLargest) / 2;
+  return 2 * allocators * scenario.live * object / 1024;
+}
+
+}  // namespace
+
+Runner::Runner(const Options& options) : options_(options) {
+  for (const AllocatorInfo& allocator : allocators()) {
+    const auto& asked = options_.allocators;
+    if (!asked.empty() && std::find(asked.begin(), asked.end(), allocator.name) == asked.end()) continue;
+    entrants_.push_back({.info = &allocator, .located = locate(allocator)});
+  }
+}
+
+Row Runner::measure(const ScenarioInfo& scenario) {
+  Row row{.scenario = scenario, .cells = {}};
+  for (const Entrant& entrant : entrants_) {
+    Cell cell;
+    cell.allocator = entrant.info->name;
+    if (!entrant.located.installed) cell.state = CellState::kNotInstalled;
+    row.cells.push_back(cell);
+  }
+  // Where memory is short, the million live objects of each allocator cannot stay until the others have run.
+  if (scenario.fresh || wanted_kib(scenario, entrants_.size()) > available_memory_kib()) {
+    run_fresh(scenario, row.cells);
+  } else {
+    run_kept(scenario, row.cells);
+  }
+  return row;
+}
+
+void Runner::run_kept(const ScenarioInfo& scenario, std::vector<Cell>& cells) {
+  std::vector<std::optional<Process>> workers(entrants_.size());
+  for (std::size_t i = 0; i < entrants_.size(); ++i) {
+    if (!all_measured(cells[i])) continue;
+    workers[i].emplace(*entrants_[i].info, entrants_[i].located, scenario, options_);
+    const Reply warm = workers[i]->ask(Request::kWarmUp);
+    if (warm.outcome != Outcome::kDone) note(scenario, warm, cells[i]);
+  }
+  for (int round = 0; round < options_.runs_to_do(); ++round) {
+    for (std::size_t turn = 0; turn < entrants_.size(); ++turn) {
+      const std::size_t i = (turn + static_cast<std::size_t>(round)) % entrants_.size();
+      if (all_measured(cells[i])) note(scenario, workers[i]->ask(Request::kRun), cells[i]);
+    }
+  }
+}
+
+void Runner::run_fresh(const ScenarioInfo& scenario, std::vector<Cell>& cells) {
+  for (int round = 0; round < options_.runs_to_do(); ++round) {
+    for (std::size_t turn = 0; turn < entrants_.size(); ++turn) {
+      const std::size_t i = (turn + static_cast<std::size_t>(round)) % entrants_.size();
+      if (!all_measured(cells[i])) continue;
+      Process worker(*entrants_[i].info, entrants_[i].located, scenario, options_);
+      Reply reply = worker.ask(Request::kWarmUp);
+      if (reply.outcome == Outcome::kDone) reply = worker.ask(Request::kRun);
+      note(scenario, reply, cells[i]);
+    }
+  }
+}
+
+void Runner::note(const ScenarioInfo& scenario, const Reply& reply, Cell& cell) {
+  if (reply.outcome != Outcome::kDone) {
+    cell.state = reply.outcome == Outcome::kUnsupported ? CellState::kUnsupported : CellState::kFailed;
+    cell.why = reply.why;
+    return;
+  }
+  cell.cycles.push_back(reply.sample.cycles);
+  cell.p99_cycles.push_back(reply.sample.p99_cycles);
+  cell.max_cycles.push_back(reply.sample.max_cycles);
+  cell.mean_cycles.push_back(reply.sample.mean_cycles);
+  cell.rss_per_live.push_back(reply.sample.rss_per_live);
+  cell.peak_kib = std::max(cell.peak_kib, reply.memory.peak_kib);
+  cell.hugetlb_kib = std::max(cell.hugetlb_kib, reply.memory.hugetlb_kib);
+  cell.thp_kib = std::max(cell.thp_kib, reply.memory.thp_kib);
+  noise_.spins.push_back(reply.spin_before);
+  noise_.spins.push_back(reply.spin_after);
+  if (scenario.one_thread()) {
+    ++noise_.single_runs;
+    noise_.preempted_runs += reply.preemptions > 0 ? 1 : 0;
+  }
+}
+
+}  // namespace bench

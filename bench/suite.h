@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// bench/suite.h -- Q: which code runs a scenario for an Api?
+#pragma once
+
+#include <memory>
+
+#include "bench/scenarios_memory.h"
+#include "bench/scenarios_pipe.h"
+#include "bench/scenarios_random.h"
+#include "bench/scenarios_small.h"
+#include "bench/scenarios_threads.h"
+
+namespace bench {
+
+template <class Api>
+std::unique_ptr<Scenario> make_scenario(const ScenarioInfo& info, const Plan& plan) {
+  if (!Api::kAnySize && info.size == 0) return nullptr;
+  // footprint counts what the allocator needs to start, too: its books are made, and the baseline taken, before.
+  std::unique_ptr<Scenario> scenario;
+  if (info.kind == Kind::kFootprint) scenario = std::make_unique<FootprintScenario<Api>>(info);
+  if (const char* why = Api::start(plan.setup); why != nullptr) die("%s", why);
+  switch (info.kind) {
+    case Kind::kRandom:
+      return std::make_unique<RandomScenario<Api>>(info, plan.quick);
+    case Kind::kProducerConsumer:
+      return std::make_unique<PipeScenario<Api>>(info, plan);
+    case Kind::kThreads:
+      return std::make_unique<ThreadsScenario<Api>>(info, plan);
+    case Kind::kManyThreads:
+      return std::make_unique<ManyThreadsScenario<Api>>(info, plan);
+    case Kind::kFirstTouch:
+      return std::make_unique<FirstTouchScenario<Api>>(info);
+    case Kind::kFootprint:
+      return scenario;
+    default:
+      return make_small<Api>(info, plan);
+  }
+}
+
+}  // namespace bench
