@@ -33,7 +33,6 @@ HwlocTopology load(const char* description) {
   if (hwloc_topology_init(&raw) != 0) return nullptr;
   HwlocTopology topology(raw);
   if (description != nullptr && hwloc_topology_set_synthetic(raw, description) != 0) return nullptr;
-  hwloc_topology_set_all_types_filter(raw, HWLOC_TYPE_FILTER_KEEP_NONE);  // NUMA nodes and PUs are always kept
   if (hwloc_topology_load(raw) != 0) return nullptr;
   return topology;
 }

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+
+#include "backends/standalone/standalone_backing.h"
+#include "platform/machine_topology.h"
+#include "platform/pages.h"
+#include "tests/contract/backing_contract.h"
+#include "tests/support/skip.h"
+
+namespace fastmem::test {
+namespace {
+
+NodeId first_node_with_memory() {
+  for (const NodeInfo& node : machine_topology().nodes()) {
+    if (node.memory.rep != 0) return node.id;
+  }
+  return machine_topology().nodes().front().id;
+}
+
+// The address space ends before the machine's pool of hugetlb pages does: other tests need some, too.
+Bytes address_space(PageKind pages) { return (pages == PageKind::kHuge1G ? kGiB : kRegionUnit) * (kContractUnits * 4); }
+
+void check(PageKind pages, IovaMode iova) {
+  const auto make = [pages, iova] {
+    StandaloneOptions options;
+    options.pages = pages;
+    options.iova = iova;
+    options.address_space = address_space(pages);
+    auto backing = make_standalone_backing(options, machine_topology());
+    REQUIRE_MESSAGE(backing.ok(), (backing.ok() ? "" : backing.error().text));
+    return std::move(*backing);
+  };
+  check_backing_contract(make, first_node_with_memory());
+}
+
+bool has_free(Bytes page_size) {
+  return read_huge_pages(page_size).usable(first_node_with_memory()) >= 2 * kContractUnits;
+}
+
+TEST_CASE("standalone, the best pages") { check(PageKind::kAuto, IovaMode::kAuto); }
+TEST_CASE("standalone, 4 KiB pages") { check(PageKind::kSmall, IovaMode::kAuto); }
+TEST_CASE("standalone, 4 KiB pages, IOVA as VA") { check(PageKind::kSmall, IovaMode::kVirtual); }
+TEST_CASE("standalone, 4 KiB pages, no IOVA") { check(PageKind::kSmall, IovaMode::kNone); }
+
+TEST_CASE("standalone, transparent huge pages") {
+  if (read_pages().transparent < TransparentHuge::kMadvise) FM_SKIP("transparent huge pages are off");
+  check(PageKind::kTransparent, IovaMode::kAuto);
+}
+
+TEST_CASE("standalone, 2 MiB pages") {
+  if (!has_free(kMiB * 2)) FM_SKIP("too few free 2 MiB hugetlb pages");
+  check(PageKind::kHuge2M, IovaMode::kAuto);
+}
+
+TEST_CASE("standalone, 1 GiB pages") {
+  if (!has_free(kGiB)) FM_SKIP("too few free 1 GiB hugetlb pages");
+  check(PageKind::kHuge1G, IovaMode::kAuto);
+}
+
+TEST_CASE("standalone, physical addresses from the start") {
+  const StandaloneOptions options{PageKind::kSmall, IovaMode::kPhysical, address_space(PageKind::kSmall)};
+  if (!make_standalone_backing(options, machine_topology()).ok()) FM_SKIP("page frame numbers are not told");
+  const auto make = [options] { return std::move(*make_standalone_backing(options, machine_topology())); };
+  check_backing_contract(make, first_node_with_memory());
+}
+
+}  // namespace
+}  // namespace fastmem::test
