@@ -22,14 +22,15 @@ struct FastmemApi {
   static void free(void* p) { fastmem_free(p); }
 
   static void alloc_bulk(void** objects, std::size_t n, std::size_t size) {
-    if (fastmem_alloc_bulk(objects, n, size, 0, 0) != 0) die("fastmem_alloc_bulk: %s", fastmem_error_text());
+    if (fastmem_alloc_bulk(objects, n, size, 0, 0) != 0) die("fastmem_alloc_bulk", fastmem_error_text());
   }
   static void free_bulk(void** objects, std::size_t n) { fastmem_free_bulk(objects, n); }
 
   class Fixed {
    public:
     explicit Fixed(std::size_t size) {
-      if (fastmem_handle(nullptr, size, 0, FASTMEM_NODE_ANY, &handle_) != 0) die("%s", fastmem_error_text());
+      if (fastmem_handle(nullptr, size, 0, FASTMEM_NODE_ANY, &handle_) != 0)
+        die("fastmem_handle", fastmem_error_text());
     }
     void* alloc() const { return fastmem_handle_alloc(nullptr, handle_, 0); }
     void free(void* p) const { fastmem_handle_free(nullptr, handle_, p); }

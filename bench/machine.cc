@@ -4,7 +4,7 @@
 
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -48,6 +48,12 @@ std::vector<int> allowed_cpus() {
 
 void set_affinity(const cpu_set_t& set) {
   if (sched_setaffinity(0, sizeof set, &set) != 0) std::perror("bench: sched_setaffinity");
+}
+
+std::int64_t now_ns(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
 }
 
 }  // namespace
@@ -116,10 +122,12 @@ double spin() {
   return static_cast<double>(ticks() - begin);
 }
 
-long preemptions() {
-  rusage usage{};
-  getrusage(RUSAGE_THREAD, &usage);
-  return usage.ru_nivcsw;
+Presence::Presence() : wall_ns_(now_ns(CLOCK_MONOTONIC)), cpu_ns_(now_ns(CLOCK_THREAD_CPUTIME_ID)) {}
+
+double Presence::away() const {
+  const auto cpu = static_cast<double>(now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns_);
+  const auto wall = static_cast<double>(now_ns(CLOCK_MONOTONIC) - wall_ns_);
+  return wall > cpu ? (wall - cpu) / wall : 0;
 }
 
 void* map_books(std::size_t bytes) {

@@ -36,8 +36,16 @@ std::uint64_t free_hugepages();
 // slows.
 double spin();
 
-// Times this thread was taken off its CPU against its will.
-long preemptions();
+// Time since it was made, and the part of it in which the thread that made it was not on a CPU: another task was.
+class Presence {
+ public:
+  Presence();
+  double away() const;
+
+ private:
+  std::int64_t wall_ns_;
+  std::int64_t cpu_ns_;
+};
 
 // Anonymous memory for the bench's own books: never from the allocator under test, touched, on huge pages if possible.
 void* map_books(std::size_t bytes);

@@ -40,8 +40,8 @@ void print_preface(const Options& options, double ticks_per_ns) {
       "Pages: fastmem asks for '%s' (transparent huge pages: %s; free 2 MiB pages: %llu); the others have their "
       "defaults.\n",
       options.pages.c_str(), transparent_huge_pages().c_str(), static_cast<unsigned long long>(free_hugepages()));
-  if (options.runs_to_do() < Options::kFullRuns) {
-    std::printf("Fewer than %d runs: a first look, not a verdict.\n", Options::kFullRuns);
+  if (options.runs_to_do() < Options::kVerdictRuns) {
+    std::printf("Fewer than %d runs: a first look, not a verdict.\n", Options::kVerdictRuns);
   }
   std::printf("\n");
 }

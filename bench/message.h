@@ -19,7 +19,7 @@ struct Reply {
   Sample sample;
   double spin_before = 0;  // cycles of spin(), see machine.h
   double spin_after = 0;
-  long preemptions = 0;
+  double away = 0;  // part of the run without the CPU, see Presence
   Resident memory{};
   char why[200] = "";  // of kFailed
 };

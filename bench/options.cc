@@ -64,8 +64,8 @@ const char* const kUsage =
 Compares fastmem with the general-purpose allocators installed here, interleaved, in one run.
 
   FILTER           only scenarios whose name contains it, or matches it as a regular expression
-  --quick          3 short runs each instead of 7: for a first look, not for a verdict
-  --runs N         that many runs each
+  --quick          3 short runs each instead of 11: for a first look, not for a verdict
+  --runs N         that many runs each (fewer than 7 are a first look, too)
   --allocators     only these: fastmem, glibc, jemalloc, mimalloc, tcmalloc
   --pages KIND     fastmem's pages: auto (default), 1g, 2m, thp, 4k
   --json FILE      also write {scenario, allocator, cycles, ns, rss_kib, runs, ...} per measurement

@@ -18,7 +18,8 @@ struct Options {
   std::string pages = "auto";
   std::vector<std::string> allocators;  // empty: all
 
-  static constexpr int kFullRuns = 7;
+  static constexpr int kVerdictRuns = 7;  // fewer are a first look
+  static constexpr int kFullRuns = 11;
   static constexpr int kQuickRuns = 3;
 
   int runs_to_do() const { return runs > 0 ? runs : quick ? kQuickRuns : kFullRuns; }

@@ -42,16 +42,18 @@ struct Row {
   }
 };
 
-// What the scenario is judged by: resident bytes per live byte, or cycles.
-inline double figure(const ScenarioInfo& scenario, const Cell& cell) {
-  return median(scenario.judge_memory ? cell.rss_per_live : cell.cycles);
+// What the scenario is judged by, run by run: resident bytes per live byte, or cycles.
+inline const std::vector<double>& figures(const ScenarioInfo& scenario, const Cell& cell) {
+  return scenario.judge_memory ? cell.rss_per_live : cell.cycles;
 }
+inline double figure(const ScenarioInfo& scenario, const Cell& cell) { return median(figures(scenario, cell)); }
 
 // How quiet the machine was.
 struct Noise {
-  std::vector<double> spins;    // cycles of the same loop, before and after every run
-  unsigned single_runs = 0;     // of one thread, pinned
-  unsigned preempted_runs = 0;  // of these: another task took the CPU meanwhile
+  std::vector<double> spins;   // cycles of the same loop, before and after every run
+  unsigned single_runs = 0;    // of one thread, pinned
+  unsigned shared_runs = 0;    // of these: another task had the CPU for too long
+  unsigned repeated_runs = 0;  // run again for that reason; only the repetition counts
 };
 
 }  // namespace bench

@@ -6,6 +6,7 @@
 
 #include "bench/allocators.h"
 #include "bench/options.h"
+#include "bench/process.h"
 #include "bench/results.h"
 
 namespace bench {
@@ -28,7 +29,8 @@ class Runner {
 
   void run_kept(const ScenarioInfo& scenario, std::vector<Cell>& cells);
   void run_fresh(const ScenarioInfo& scenario, std::vector<Cell>& cells);
-  void note(const ScenarioInfo& scenario, const struct Reply& reply, Cell& cell);
+  Reply run_undisturbed(const ScenarioInfo& scenario, Process& worker);
+  void note(const ScenarioInfo& scenario, const Reply& reply, Cell& cell);
 
   Options options_;
   std::vector<Entrant> entrants_;

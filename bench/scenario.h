@@ -39,7 +39,8 @@ class Scenario {
   virtual Sample run() = 0;
 };
 
-[[noreturn]] void die(const char* format, ...) __attribute__((format(printf, 1, 2)));
+// "why: detail", to the bench or, without one, to the terminal. Allocates nothing.
+[[noreturn]] void die(const char* why, const char* detail = "");
 
 // One per Api: makes the scenario for it; nullptr when this Api cannot do it.
 using Suite = std::unique_ptr<Scenario> (*)(const ScenarioInfo&, const Plan&);

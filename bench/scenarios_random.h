@@ -30,7 +30,7 @@ class RandomScenario final : public Scenario {
  private:
   // A large set sees every slot twice, on average.
   static std::size_t steps(const ScenarioInfo& info, bool quick) {
-    const std::size_t full = info.live > 100'000 ? 2 * info.live : 1'000'000;
+    const std::size_t full = info.live > 100'000 ? 2 * info.live : 2'000'000;
     return quick ? full / 2 : full;
   }
 

@@ -23,7 +23,7 @@ namespace bench {
 template <class Api>
 class ThreadsScenario final : public Scenario {
  public:
-  ThreadsScenario(const ScenarioInfo& info, const Plan& plan) : info_(info), steps_(plan.quick ? 200'000 : 500'000) {}
+  ThreadsScenario(const ScenarioInfo& info, const Plan& plan) : info_(info), steps_(plan.quick ? 500'000 : 2'000'000) {}
 
   void warm_up() override { run(); }
 
@@ -82,7 +82,7 @@ template <class Api>
 class ManyThreadsScenario final : public Scenario {
  public:
   ManyThreadsScenario(const ScenarioInfo& info, const Plan& plan) {
-    const std::size_t steps = plan.quick ? 10'000 : 20'000;
+    const std::size_t steps = plan.quick ? 20'000 : 50'000;
     for (unsigned i = 0; i < info.threads; ++i) {
       sets_.push_back(std::make_unique<RandomSet<Api>>(info.live, steps, kSeed + i));
     }

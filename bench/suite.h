@@ -18,7 +18,7 @@ std::unique_ptr<Scenario> make_scenario(const ScenarioInfo& info, const Plan& pl
   // footprint counts what the allocator needs to start, too: its books are made, and the baseline taken, before.
   std::unique_ptr<Scenario> scenario;
   if (info.kind == Kind::kFootprint) scenario = std::make_unique<FootprintScenario<Api>>(info);
-  if (const char* why = Api::start(plan.setup); why != nullptr) die("%s", why);
+  if (const char* why = Api::start(plan.setup); why != nullptr) die("cannot start", why);
   switch (info.kind) {
     case Kind::kRandom:
       return std::make_unique<RandomScenario<Api>>(info, plan.quick);

@@ -89,8 +89,8 @@ void print_noise(const std::vector<Row>& rows, const Noise& noise) {
               kQuietCells * 100);
   std::printf("  a fixed loop before and after each run: %.1f %% apart (p90 - p10); up to %.0f %% may be\n",
               spins * 100, kQuietSpins * 100);
-  std::printf("  another task took the CPU during %u of %u runs of one thread\n", noise.preempted_runs,
-              noise.single_runs);
+  std::printf("  another task shared the CPU in %u of %u runs of one thread, after %u were repeated for that reason\n",
+              noise.shared_runs, noise.single_runs, noise.repeated_runs);
 }
 
 }  // namespace

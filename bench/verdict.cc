@@ -48,7 +48,7 @@ Verdict judge(const Row& row) {
 }
 
 bool noisy(const ScenarioInfo& scenario, const Cell& cell) {
-  return spread(cell.cycles) > (scenario.one_thread() ? kNoisyOneThread : kNoisyThreads);
+  return spread(figures(scenario, cell)) > (scenario.one_thread() ? kNoisyOneThread : kNoisyThreads);
 }
 
 }  // namespace bench

@@ -5,7 +5,6 @@
 #include <dlfcn.h>
 #include <sys/socket.h>
 
-#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -35,15 +34,15 @@ void check_malloc_is(const std::string& allocator) {
   void* address = dlsym(RTLD_DEFAULT, "malloc");
   if (address == nullptr || dladdr(address, &found) == 0) die("malloc is nowhere to be found");
   const std::string file = std::filesystem::path(found.dli_fname).filename();
-  if (file != info->soname) die("malloc comes from %s, not from %s", found.dli_fname, info->soname.c_str());
+  if (file != info->soname) die("malloc comes from another library", found.dli_fname);
 }
 
 Reply measure(Scenario& scenario) {
   Reply reply;
   reply.spin_before = spin();
-  const long before = preemptions();
+  const Presence presence;
   reply.sample = scenario.run();
-  reply.preemptions = preemptions() - before;
+  reply.away = presence.away();
   reply.spin_after = spin();
   reply.memory = resident();
   return reply;
@@ -63,13 +62,10 @@ void serve(Scenario& scenario) {
 
 }  // namespace
 
-void die(const char* format, ...) {
+void die(const char* why, const char* detail) {
   Reply reply;
   reply.outcome = Outcome::kFailed;
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(reply.why, sizeof reply.why, format, arguments);
-  va_end(arguments);
+  std::snprintf(reply.why, sizeof reply.why, "%s%s%s", why, *detail == '\0' ? "" : ": ", detail);
   if (!send_reply(reply)) std::fprintf(stderr, "bench: %s\n", reply.why);
   std::_Exit(EXIT_FAILURE);
 }
@@ -85,7 +81,7 @@ int worker_main(int, char** argv, SuiteOf suite_of) {
                             .pages = static_cast<std::uint32_t>(std::atoi(argv[6]))},
                   .quick = std::atoi(argv[5]) != 0};
   const Suite suite = suite_of(allocator);
-  if (info == nullptr || suite == nullptr) die("no scenario %s for %s in this program", argv[2], argv[3]);
+  if (info == nullptr || suite == nullptr) die("not in this program", info == nullptr ? argv[2] : argv[3]);
   check_malloc_is(allocator);
   pin(all_cpus().back());
 

@@ -17,7 +17,9 @@ struct Run {
 };
 
 Run bench(const std::string& arguments) {
-  const std::string command = std::string(std::getenv("FASTMEM_BENCH")) + " " + arguments + " 2>&1";
+  const char* program = std::getenv("FASTMEM_BENCH");
+  REQUIRE(program != nullptr);
+  const std::string command = std::string(program) + " " + arguments + " 2>&1";
   std::FILE* pipe = popen(command.c_str(), "r");
   REQUIRE(pipe != nullptr);
   Run run{};
