@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "backends/standalone/page_commit.h"
 #include "platform/address_space.h"
 #include "platform/log.h"
 #include "platform/page_advice.h"
@@ -126,8 +127,7 @@ Error check_one_physical_run(const void* base, Bytes size, Bytes page_size, cons
 }
 
 Error hold_small_pages(void* base, Bytes size) {
-  if (mlock(base, size.rep) != 0) {
-    const int error = errno;
+  if (const int error = lock_pages(base, size); error != 0) {
     const Bytes limit = read_pages().locked_limit;
     if (error == EPERM || limit != kUnlimited) return explain_cannot_lock(size, limit);
     return make_error(ErrorCode::kNoMemory, "cannot lock %s of small pages: %s", size_text(size).text,

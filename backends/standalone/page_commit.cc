@@ -2,6 +2,8 @@
 #include "backends/standalone/page_commit.h"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <bit>
@@ -39,9 +41,9 @@ int populate(void* at, Bytes size) {
     result = madvise(at, size.rep, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
   } while (result == EAGAIN || result == EINTR);
   if (result != EINVAL) return result;
-  if (mlock(at, size.rep) != 0) return errno;  // kernels before 5.14
+  result = lock_pages(at, size);  // kernels before 5.14
   munlock(at, size.rep);
-  return 0;
+  return result;
 }
 
 Error explain_mapping_failure(Bytes size, int error) {
@@ -75,6 +77,9 @@ Error commit_small(void* at, Bytes size, bool transparent, NodeId node) {
   madvise(at, size.rep, transparent ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   return Error{};
 }
+
+// Past the C library: the sanitizers make its mlock() do nothing.
+int lock_pages(void* at, Bytes size) { return syscall(SYS_mlock, at, size.rep) == 0 ? 0 : errno; }
 
 bool decommit(void* at, Bytes size) {
   // One step: there is no moment at which another thread's mmap() could take the range.

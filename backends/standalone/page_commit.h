@@ -18,6 +18,9 @@ Error commit_huge(void* at, Bytes size, Bytes page_size, NodeId node);
 // Small pages of `node`, touched lazily; with `transparent`, huge ones where the kernel has them.
 Error commit_small(void* at, Bytes size, bool transparent, NodeId node);
 
+// mlock(): present and staying in memory. 0, or an errno.
+int lock_pages(void* at, Bytes size);
+
 // The pages are gone and the range is without access. false: the range must not be used again.
 bool decommit(void* at, Bytes size);
 
