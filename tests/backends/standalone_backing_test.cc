@@ -11,6 +11,7 @@
 
 #include "backends/standalone/iova.h"
 #include "platform/machine_topology.h"
+#include "platform/node_binding.h"
 #include "platform/pages.h"
 #include "tests/support/child_process.h"
 #include "tests/support/log_capture.h"
@@ -127,6 +128,59 @@ TEST_CASE("sizes that are no multiple of the unit are refused") {
   }
   CHECK(make(static_cast<PageKind>(9)).code() == ErrorCode::kInvalid);
   CHECK(make(PageKind::kSmall, static_cast<IovaMode>(9)).code() == ErrorCode::kInvalid);
+}
+
+// ---- nodes of this machine
+
+std::vector<NodeId> nodes_with_memory() {
+  std::vector<NodeId> nodes;
+  for (const NodeInfo& info : machine_topology().nodes()) {
+    if (info.memory.rep != 0) nodes.push_back(info.id);
+  }
+  return nodes;
+}
+
+TEST_CASE("memory lies on the node that was asked, whatever its pages") {
+  if (nodes_with_memory().size() < 2) FM_SKIP("one node has all memory");
+  for (const PageKind kind : {PageKind::kSmall, PageKind::kTransparent, PageKind::kHuge2M}) {
+    const auto backing = make(kind);
+    if (!backing.ok()) continue;
+    for (const NodeId id : nodes_with_memory()) {
+      const Result<Region> region = backing.value()->reserve(kUnit * 2, id, Contiguity::kAny);
+      if (!region.ok() && read_huge_pages(kUnit).find(id)->pool.free < 2) continue;
+      REQUIRE_MESSAGE(region.ok(), (region.ok() ? "" : region.error().text));
+      for (std::size_t at = 0; at < region.value().size.rep; at += 4096) {
+        char* const page = static_cast<char*>(region.value().base) + at;
+        *page = 1;
+        REQUIRE(node_of_page(page) == id);
+      }
+      backing.value()->release(region.value());
+    }
+  }
+}
+
+TEST_CASE("a node that has run out is an error, though others have pages") {
+  if (nodes_with_memory().size() < 2) FM_SKIP("one node has all memory");
+  const HugePages pages = read_huge_pages(kUnit);
+  const NodeId full = nodes_with_memory().back();
+  if (pages.find(full) == nullptr || pages.usable() <= pages.usable(full)) FM_SKIP("only one node has hugetlb pages");
+  const auto backing = must_make(PageKind::kHuge2M, IovaMode::kNone, kGiB * 4);
+  const Result<Region> region = backing->reserve(kUnit * (pages.usable(full) + 1), full, Contiguity::kAny);
+  REQUIRE(region.code() == ErrorCode::kNoMemory);
+  CHECK(says(region.error().text, "/sys/devices/system/node/node" + std::to_string(full.rep)));
+}
+
+TEST_CASE("nodes without memory give none, and holes are no nodes") {
+  const auto backing = must_make(PageKind::kSmall);
+  std::vector<bool> there(kMaxNodes);
+  for (const NodeInfo& info : machine_topology().nodes()) {
+    there[info.id.rep] = true;
+    if (info.memory.rep != 0) continue;
+    CHECK(backing->reserve(kUnit, info.id, Contiguity::kAny).code() == ErrorCode::kNoMemory);
+  }
+  for (std::uint16_t id = 0; id < kMaxNodes; ++id) {
+    if (!there[id]) CHECK(backing->reserve(kUnit, NodeId{id}, Contiguity::kAny).code() == ErrorCode::kNoNode);
+  }
 }
 
 // ---- IOVA
