@@ -35,7 +35,7 @@ FASTMEM_API const char *fastmem_version(void);
 
 /* ---- flags and constants ----------------------------------------------------------------------------------------- */
 
-#define FASTMEM_ZERO 1u   /**< every byte of the object reads 0 */
+#define FASTMEM_ZERO 1u   /**< every byte asked for reads 0 (by handle: of its class) */
 #define FASTMEM_STRICT 2u /**< only the asked node (or the caller's), never another: no fallback */
 
 #define FASTMEM_NODE_ANY (-1) /**< the calling thread's node first, then the others, nearest first */
@@ -224,11 +224,11 @@ FASTMEM_API unsigned int fastmem_classes(fastmem_heap_t *heap, size_t *sizes);
  * Laws, for the heap, each class, each slot sum:
  *   alloc_total - free_total == objects in use (since the heap exists; a reset moves both totals, not in_use)
  *   alloc_total == alloc_cache_hits + alloc_cache_misses, free_total likewise
- *   per class: slabs * objects per slab == in_use + cached + free in slabs
+ *   per class: (slabs_empty + slabs_partial + slabs_full) * objects_per_slab == in_use + cached + free_in_slabs
  *   per node:  bytes_backing == bytes_slabs + bytes_free
  */
 
-typedef struct fastmem_stats {
+typedef struct {
 	size_t struct_size; /**< set by the caller: sizeof(fastmem_stats_t) */
 	uint64_t bytes_backing;  /**< held from the system, all nodes */
 	uint64_t bytes_slabs;    /**< of these: in slabs */
@@ -246,7 +246,7 @@ typedef struct fastmem_stats {
 	uint32_t nodes;
 } fastmem_stats_t;
 
-typedef struct fastmem_class_stats {
+typedef struct {
 	size_t struct_size;
 	uint64_t class_size;
 	uint64_t in_use; /**< objects */
@@ -259,13 +259,14 @@ typedef struct fastmem_class_stats {
 	uint64_t slab_acquires;
 	uint64_t slab_releases;
 	uint64_t objects_per_slab;
+	uint64_t free_in_slabs; /**< objects in slabs, in no cache */
 	uint32_t slabs_empty;
 	uint32_t slabs_partial;
 	uint32_t slabs_full; /**< no free object in the slab itself */
 	uint32_t reserved;
 } fastmem_class_stats_t;
 
-typedef struct fastmem_slot_stats {
+typedef struct {
 	size_t struct_size;
 	uint64_t class_size; /**< 0 when summed over classes */
 	uint64_t cached;     /**< objects in its caches now */
@@ -276,7 +277,7 @@ typedef struct fastmem_slot_stats {
 	uint64_t free_cache_misses;
 } fastmem_slot_stats_t;
 
-typedef struct fastmem_node_stats {
+typedef struct {
 	size_t struct_size;
 	uint64_t bytes_backing;
 	uint64_t bytes_slabs;

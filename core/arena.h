@@ -31,6 +31,8 @@ class Arena {
 
   // Makes part of a table that lies outside [base, base + size) writable, and counts it.
   bool open_table(void* at, Bytes size) FM_EXCLUDES(mutex_);
+  // It is used no more; it stays writable and is counted again when it is opened again.
+  void close_table(Bytes size) { used_.fetch_sub(size.rep, std::memory_order_relaxed); }
 
   Bytes bytes() const { return Bytes{used_.load(std::memory_order_relaxed)}; }
   Mutex& mutex() { return mutex_; }

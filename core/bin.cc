@@ -19,17 +19,17 @@ Magazine* Bin::exchange_empty(Magazine* empty) {
   return full;
 }
 
-Magazine* Bin::exchange_full(Magazine* full, StrayHandler strays, void* context) {
+Magazine* Bin::exchange_full(Magazine* full, Strays& strays) {
   const LockGuard guard(mutex_);
   Magazine* const empty = take_magazine_locked();
   if (empty == nullptr) {
-    drain_locked(full->objects(), full->count, strays, context);
+    drain_locked(full->objects(), full->count, strays);
     full->count = 0;
     return nullptr;
   }
   full_.push(full);
   in_depot_ += full->count;
-  drain_depot_locked(class_->depot, strays, context);
+  drain_depot_locked(class_->depot, strays);
   return empty;
 }
 
@@ -51,9 +51,9 @@ std::uint32_t Bin::refill(void** out, std::uint32_t n) {
   return taken;
 }
 
-void Bin::drain(void* const* objects, std::uint32_t n, StrayHandler strays, void* context) {
+void Bin::drain(void* const* objects, std::uint32_t n, Strays& strays) {
   const LockGuard guard(mutex_);
-  drain_locked(objects, n, strays, context);
+  drain_locked(objects, n, strays);
 }
 
 Magazine* Bin::take_magazine() {
@@ -72,9 +72,9 @@ void Bin::give_magazine(Magazine* m) {
   empties_ = m;
 }
 
-bool Bin::release_empty(bool with_depot, StrayHandler strays, void* context) {
+bool Bin::release_empty(bool with_depot, Strays& strays) {
   const LockGuard guard(mutex_);
-  if (with_depot) drain_depot_locked(0, strays, context);
+  if (with_depot) drain_depot_locked(0, strays);
   bool released = false;
   while (!lists_[kEmpty].empty()) {
     release_slab(lists_[kEmpty].front());
@@ -97,12 +97,12 @@ BinCounts Bin::counts() const {
   return c;
 }
 
-void Bin::drain_locked(void* const* objects, std::uint32_t n, StrayHandler strays, void* context) {
+void Bin::drain_locked(void* const* objects, std::uint32_t n, Strays& strays) {
   for (std::uint32_t k = 0; k < n; ++k) {
     void* const object = objects[k];
     const BinId found_in = context_.map->find(object);
     if (found_in != id_) {
-      strays(context, object, found_in == kNoBin ? Stray::kNoSlab : Stray::kOtherBin, found_in);
+      strays.add(object, found_in == kNoBin ? Stray::kNoSlab : Stray::kOtherBin, id_, found_in);
       continue;
     }
     const auto granule = static_cast<ExtentIndex>(context_.map->granule_of(object));
@@ -111,8 +111,8 @@ void Bin::drain_locked(void* const* objects, std::uint32_t n, StrayHandler stray
     const auto offset = static_cast<std::size_t>(static_cast<std::byte*>(object) - context_.map->address_of(i));
     switch (slab::put(e, *class_, offset)) {
       case slab::Put::kDone: break;
-      case slab::Put::kWasFree: strays(context, object, Stray::kWasFree, id_); continue;
-      case slab::Put::kInsideObject: strays(context, object, Stray::kInsideObject, id_); continue;
+      case slab::Put::kWasFree: strays.add(object, Stray::kWasFree, id_, id_); continue;
+      case slab::Put::kInsideObject: strays.add(object, Stray::kInsideObject, id_, id_); continue;
     }
     ++free_;
     file(i);
@@ -121,11 +121,11 @@ void Bin::drain_locked(void* const* objects, std::uint32_t n, StrayHandler stray
 }
 
 // The oldest go first, down to `keep` full magazines.
-void Bin::drain_depot_locked(std::uint32_t keep, StrayHandler strays, void* context) {
+void Bin::drain_depot_locked(std::uint32_t keep, Strays& strays) {
   while (full_.count() > keep) {
     Magazine* const m = full_.pop();
     in_depot_ -= m->count;
-    drain_locked(m->objects(), m->count, strays, context);
+    drain_locked(m->objects(), m->count, strays);
     m->count = 0;
     m->next = empties_;
     empties_ = m;

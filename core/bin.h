@@ -13,6 +13,7 @@
 #include "core/magazine.h"
 #include "core/page_heap.h"
 #include "core/slab.h"
+#include "core/strays.h"
 #include "platform/mutex.h"
 
 namespace fastmem::core {
@@ -35,10 +36,6 @@ struct BinCounts {
   std::uint32_t full = 0;
 };
 
-// Objects that came to a bin and are not its own to take back: the caller sends home or reports each.
-enum class Stray : std::uint8_t { kOtherBin, kWasFree, kInsideObject, kNoSlab };
-using StrayHandler = void (*)(void* context, void* object, Stray why, BinId found_in);
-
 class alignas(kLinePair) Bin {
  public:
   Bin(BinId id, const SizeClass* size_class, BinContext context, PageHeap* pages)
@@ -49,14 +46,14 @@ class alignas(kLinePair) Bin {
 
   // An empty magazine for a full one. What passes the depot's bound goes back to its slabs.
   // nullptr: no memory for another magazine; the objects are in their slabs then and `full` is empty and the caller's.
-  Magazine* exchange_full(Magazine* full, StrayHandler strays, void* context) FM_EXCLUDES(mutex_);
+  Magazine* exchange_full(Magazine* full, Strays& strays) FM_EXCLUDES(mutex_);
 
   // Objects from slabs into out[0 .. n), those to be popped first at the end. A new slab is made where the page heap has
   // room. Fewer than n: no more can be had without growing.
   std::uint32_t refill(void** out, std::uint32_t n) FM_EXCLUDES(mutex_);
 
   // Objects back into their slabs.
-  void drain(void* const* objects, std::uint32_t n, StrayHandler strays, void* context) FM_EXCLUDES(mutex_);
+  void drain(void* const* objects, std::uint32_t n, Strays& strays) FM_EXCLUDES(mutex_);
 
   // An empty magazine; nullptr: no memory for it.
   Magazine* take_magazine() FM_EXCLUDES(mutex_);
@@ -64,7 +61,7 @@ class alignas(kLinePair) Bin {
   void give_magazine(Magazine* m) FM_EXCLUDES(mutex_);
 
   // Everything in the depot back to the slabs, then every empty slab to the page heap. True: a slab went.
-  bool release_empty(bool with_depot, StrayHandler strays, void* context) FM_EXCLUDES(mutex_);
+  bool release_empty(bool with_depot, Strays& strays) FM_EXCLUDES(mutex_);
 
   BinCounts counts() const FM_EXCLUDES(mutex_);
   const SizeClass& size_class() const { return *class_; }
@@ -76,8 +73,8 @@ class alignas(kLinePair) Bin {
  private:
   enum List : std::uint16_t { kEmpty, kPartial, kFull, kLists };
 
-  void drain_locked(void* const* objects, std::uint32_t n, StrayHandler strays, void* context) FM_REQUIRES(mutex_);
-  void drain_depot_locked(std::uint32_t keep, StrayHandler strays, void* context) FM_REQUIRES(mutex_);
+  void drain_locked(void* const* objects, std::uint32_t n, Strays& strays) FM_REQUIRES(mutex_);
+  void drain_depot_locked(std::uint32_t keep, Strays& strays) FM_REQUIRES(mutex_);
   Magazine* take_magazine_locked() FM_REQUIRES(mutex_);
   ExtentIndex slab_with_room() FM_REQUIRES(mutex_);
   ExtentIndex new_slab() FM_REQUIRES(mutex_);

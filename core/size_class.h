@@ -145,7 +145,7 @@ struct SizeTable {
 
  private:
   static constexpr std::uint8_t entry(Profile profile, std::size_t size, std::size_t least_align) {
-    return class_of(profile, size == 0 || least_align <= 16 ? size : round_up(size, least_align)).rep;
+    return class_of(profile, round_up(size, least_align)).rep;
   }
 };
 

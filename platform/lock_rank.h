@@ -8,15 +8,17 @@
 namespace fastmem {
 
 enum class LockRank : std::uint8_t {
-  kHeapList,   // which heaps exist in this process
-  kSlotTable,  // which thread has which slot
-  kBacking,    // a backing's own books (taken with no heap lock held)
-  kHeapAdmin,  // configuration changes, statistics baselines, reserve and trim
-  kGrowth,     // one thread at a time grows a node
-  kSlot,       // one slot's caches, against a thread that takes from them
-  kBin,        // one (class, node): slabs and depot
-  kPageHeap,   // one node: extents
-  kArena,      // metadata memory
+  kDefaultHeap,  // one thread makes the default heap
+  kHeapList,     // which heaps exist in this process
+  kSlotTable,    // which thread has which slot
+  kHeapAdmin,    // one heap's configuration changes, reserve, trim, statistics' baselines
+  kGrowth,       // one thread at a time grows a node
+  kBacking,      // a backing's own books
+  kRegionTable,  // one heap's regions and their IOVAs
+  kSlot,         // one slot's caches, against a thread that takes from them
+  kBin,          // one (class, node): slabs and depot
+  kPageHeap,     // one node: extents
+  kArena,        // metadata memory
 };
 
 }  // namespace fastmem

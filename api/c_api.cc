@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// api/c_api.cc -- floor 3 (api). fastmem.h: heaps and objects. The default heap's alloc and free are the hot ones.
+#include "api/c_api.h"
+
+#include <cstddef>
+
+#include "core/heap_list.h"
+
+using namespace fastmem;         // NOLINT: the bodies of fastmem.h
+using namespace fastmem::c_api;  // NOLINT
+
+static_assert(FASTMEM_ZERO == core::kZero && FASTMEM_STRICT == core::kStrict);
+
+namespace {
+
+[[gnu::cold, gnu::noinline]] void* alloc_with(fastmem_heap_t* heap, size_t size, size_t align, unsigned flags, int node) {
+  core::Heap* const h = unwrap(heap);
+  NodeId id;
+  if (!to_node(node, id)) bad_node(node);
+  void* const p = h != nullptr && to_node(node, id) ? h->alloc_with(size, align, flags, id) : nullptr;
+  return p != nullptr ? p : no_object();
+}
+
+[[gnu::cold, gnu::noinline]] int free_before_init(void* ptr) {
+  return ptr == nullptr ? 0 : negative(fail(ErrorCode::kNotReady, "%p freed before there is a heap", ptr));
+}
+
+core::Heap* existing_default() { return g_default_heap.load(std::memory_order_relaxed); }
+
+core::Heap* existing(fastmem_heap_t* heap) {
+  return heap != nullptr ? reinterpret_cast<core::Heap*>(heap) : existing_default();
+}
+
+core::Handle to_handle(fastmem_handle_t handle) {
+  return core::Handle{static_cast<std::uint16_t>(handle > 0xffff ? 0 : handle)};
+}
+
+// What the config of an older header lacks keeps its default. false: a value that no header knows.
+bool to_config(const fastmem_config_t* given, Config& config) {
+  fastmem_config_t c;
+  fastmem_config_init(&c);
+  if (given != nullptr) {
+    if (given->struct_size < offsetof(fastmem_config_t, default_align)) return false;
+    __builtin_memcpy(&c, given, given->struct_size < sizeof(c) ? given->struct_size : sizeof(c));
+  }
+  if (c.pages > FASTMEM_PAGES_4K || c.iova_mode > FASTMEM_IOVA_NONE || c.profile > FASTMEM_PROFILE_RFC ||
+      c.misuse > FASTMEM_MISUSE_ABORT) {
+    return false;
+  }
+  config.pages = static_cast<PageKind>(c.pages);
+  config.iova = static_cast<IovaMode>(c.iova_mode);
+  config.profile = static_cast<Profile>(c.profile);
+  config.misuse = static_cast<Misuse>(c.misuse);
+  config.default_align = c.default_align;
+  config.region_size = Bytes{c.region_size};
+  config.address_space = Bytes{c.address_space};
+  config.limit_per_node = Bytes{c.limit_per_node};
+  return true;
+}
+
+ErrorCode bad_config() {
+  return fail(ErrorCode::kInvalid, "a configuration that fastmem_config_init() did not make, or a value out of range");
+}
+
+}  // namespace
+
+// ---- the hot ones -----------------------------------------------------------------------------------------------------
+
+void* fastmem_alloc(size_t size, size_t align, unsigned int flags) {
+  core::Heap* const heap = existing_default();
+  if (heap == nullptr || (align | flags) != 0) [[unlikely]] {
+    return alloc_with(nullptr, size, align, flags, FASTMEM_NODE_ANY);
+  }
+  void* const p = heap->alloc(size);
+  return p != nullptr ? p : no_object();
+}
+
+int fastmem_free(void* ptr) {
+  core::Heap* const heap = existing_default();
+  return heap != nullptr ? negative(heap->free(ptr)) : free_before_init(ptr);
+}
+
+int fastmem_free_sized(void* ptr, size_t size) {
+  core::Heap* const heap = existing_default();
+  return heap != nullptr ? negative(heap->free_sized(ptr, size)) : free_before_init(ptr);
+}
+
+void* fastmem_handle_alloc(fastmem_heap_t* heap, fastmem_handle_t handle, unsigned int flags) {
+  core::Heap* const h = existing(heap);
+  const core::Handle id = to_handle(handle);
+  if (h == nullptr) [[unlikely]] {
+    fail(ErrorCode::kNotReady, "a handle used before there is a heap");
+    return no_object();
+  }
+  void* const p = flags == 0 && h->in_range(id) ? h->alloc(id) : h->alloc_with(id, flags);
+  return p != nullptr ? p : no_object();
+}
+
+int fastmem_handle_free(fastmem_heap_t* heap, fastmem_handle_t handle, void* ptr) {
+  core::Heap* const h = existing(heap);
+  const core::Handle id = to_handle(handle);
+  if (h == nullptr) [[unlikely]] return free_before_init(ptr);
+  if (ptr == nullptr) [[unlikely]] return 0;
+  if (!h->in_range(id)) [[unlikely]] return negative(fail(ErrorCode::kInvalid, "not a handle of this heap: %u", handle));
+  return negative(h->free(id, ptr));
+}
+
+// ---- the rest, by heap ------------------------------------------------------------------------------------------------
+
+void* fastmem_alloc_on(size_t size, size_t align, unsigned int flags, int node) {
+  return alloc_with(nullptr, size, align, flags, node);
+}
+
+void* fastmem_heap_alloc(fastmem_heap_t* heap, size_t size, size_t align, unsigned int flags) {
+  if (heap == nullptr) return fastmem_alloc(size, align, flags);
+  if ((align | flags) != 0) return alloc_with(heap, size, align, flags, FASTMEM_NODE_ANY);
+  void* const p = unwrap(heap)->alloc(size);
+  return p != nullptr ? p : no_object();
+}
+
+void* fastmem_heap_alloc_on(fastmem_heap_t* heap, size_t size, size_t align, unsigned int flags, int node) {
+  return alloc_with(heap, size, align, flags, node);
+}
+
+int fastmem_heap_free(fastmem_heap_t* heap, void* ptr) {
+  core::Heap* const h = existing(heap);
+  return h != nullptr ? negative(h->free(ptr)) : free_before_init(ptr);
+}
+
+int fastmem_heap_free_sized(fastmem_heap_t* heap, void* ptr, size_t size) {
+  core::Heap* const h = existing(heap);
+  return h != nullptr ? negative(h->free_sized(ptr, size)) : free_before_init(ptr);
+}
+
+void* fastmem_realloc(void* ptr, size_t size, size_t align) { return fastmem_heap_realloc(nullptr, ptr, size, align); }
+
+void* fastmem_heap_realloc(fastmem_heap_t* heap, void* ptr, size_t size, size_t align) {
+  core::Heap* const h = unwrap(heap);
+  if (h == nullptr) return no_object();
+  void* const p = h->realloc(ptr, size, align);
+  if (p != nullptr || (ptr != nullptr && size == 0)) return p;
+  return no_object();
+}
+
+size_t fastmem_usable_size(const void* ptr) { return fastmem_heap_usable_size(nullptr, ptr); }
+
+size_t fastmem_heap_usable_size(fastmem_heap_t* heap, const void* ptr) {
+  const core::Heap* const h = existing(heap);
+  return h != nullptr ? h->usable_size(ptr) : 0;
+}
+
+int fastmem_alloc_bulk(void** ptrs, size_t n, size_t size, size_t align, unsigned int flags) {
+  return fastmem_heap_alloc_bulk(nullptr, ptrs, n, size, align, flags, FASTMEM_NODE_ANY);
+}
+
+int fastmem_free_bulk(void* const* ptrs, size_t n) { return fastmem_heap_free_bulk(nullptr, ptrs, n); }
+
+int fastmem_heap_alloc_bulk(fastmem_heap_t* heap, void** ptrs, size_t n, size_t size, size_t align, unsigned int flags,
+                            int node) {
+  core::Heap* const h = unwrap(heap);
+  if (h == nullptr) return negative(last_error().code);
+  NodeId id;
+  if (!to_node(node, id)) return negative(bad_node(node));
+  return negative(h->alloc_bulk(ptrs, n, size, align, flags, id));
+}
+
+int fastmem_heap_free_bulk(fastmem_heap_t* heap, void* const* ptrs, size_t n) {
+  core::Heap* const h = existing(heap);
+  if (h == nullptr) return negative(fail(ErrorCode::kNotReady, "objects freed before there is a heap"));
+  return negative(h->free_bulk(ptrs, n));
+}
+
+int fastmem_handle(fastmem_heap_t* heap, size_t size, size_t align, int node, fastmem_handle_t* handle) {
+  if (handle == nullptr) return negative(fail(ErrorCode::kInvalid, "no place for the handle"));
+  core::Heap* const h = unwrap(heap);
+  if (h == nullptr) return negative(last_error().code);
+  NodeId id;
+  if (!to_node(node, id)) return negative(bad_node(node));
+  const Result<core::Handle> found = h->handle(size, align, id);
+  if (!found.ok()) return negative(found.error());
+  *handle = found.value().rep;
+  return 0;
+}
+
+int fastmem_handle_alloc_bulk(fastmem_heap_t* heap, fastmem_handle_t handle, void** ptrs, size_t n, unsigned int flags) {
+  core::Heap* const h = existing(heap);
+  if (h == nullptr) return negative(fail(ErrorCode::kNotReady, "a handle used before there is a heap"));
+  return negative(h->alloc_bulk(to_handle(handle), ptrs, n, flags));
+}
+
+int fastmem_handle_free_bulk(fastmem_heap_t* heap, fastmem_handle_t handle, void* const* ptrs, size_t n) {
+  core::Heap* const h = existing(heap);
+  if (h == nullptr) return negative(fail(ErrorCode::kNotReady, "a handle used before there is a heap"));
+  return negative(h->free_bulk(to_handle(handle), ptrs, n));
+}
+
+// ---- heaps ------------------------------------------------------------------------------------------------------------
+
+void fastmem_config_init(fastmem_config_t* config) {
+  if (config == nullptr) return;
+  const Config defaults;
+  *config = {};
+  config->struct_size = sizeof(*config);
+  config->default_align = defaults.default_align;
+  config->region_size = defaults.region_size.rep;
+  config->limit_per_node = defaults.limit_per_node.rep;
+}
+
+fastmem_heap_t* fastmem_heap_create(const fastmem_config_t* config) {
+  Config c;
+  if (!to_config(config, c)) {
+    bad_config();
+    return static_cast<fastmem_heap_t*>(no_object());
+  }
+  const Result<core::Heap*> heap = make_heap(c);
+  if (heap.ok()) return wrap(heap.value());
+  set_last_error(heap.error());
+  return static_cast<fastmem_heap_t*>(no_object());
+}
+
+int fastmem_heap_destroy(fastmem_heap_t* heap) {
+  auto* const h = reinterpret_cast<core::Heap*>(heap);
+  if (h == nullptr || !core::is_listed(h)) return negative(fail(ErrorCode::kInvalid, "%p is no heap", static_cast<void*>(heap)));
+  if (h == existing_default()) return negative(fail(ErrorCode::kInvalid, "the default heap lives as long as the process"));
+  h->destroy();
+  return 0;
+}
+
+int fastmem_init(const fastmem_config_t* config) {
+  Config c;
+  if (!to_config(config, c)) return negative(bad_config());
+  bool existed = false;
+  const Error error = init_default_heap(c, existed);
+  const int result = negative(error);
+  return existed ? -EBUSY : result;
+}
+
+fastmem_heap_t* fastmem_default_heap(void) {
+  core::Heap* const heap = default_heap_slow();
+  return heap != nullptr ? wrap(heap) : static_cast<fastmem_heap_t*>(no_object());
+}
+
+const char* fastmem_error_text(void) { return last_error().text; }
+
+#define FASTMEM_STRING_OF(x) #x
+#define FASTMEM_STRING(x) FASTMEM_STRING_OF(x)
+const char* fastmem_version(void) {
+  return FASTMEM_STRING(FASTMEM_VERSION_MAJOR) "." FASTMEM_STRING(FASTMEM_VERSION_MINOR) "." FASTMEM_STRING(
+      FASTMEM_VERSION_PATCH);
+}
+
+void fastmem_set_log(fastmem_log_t callback, void* context) {
+  // The two callback types differ in the level's type alone: a small adaptor keeps the pair.
+  struct Adaptor {
+    static void call(LogLevel level, const char* line, void* pair) {
+      const auto* const p = static_cast<const std::pair<fastmem_log_t, void*>*>(pair);
+      p->first(static_cast<int>(level), line, p->second);
+    }
+  };
+  if (callback == nullptr) {
+    set_log(nullptr, nullptr);
+    return;
+  }
+  // Not freed: a listener that is replaced may still be running in another thread.
+  set_log(Adaptor::call, new std::pair<fastmem_log_t, void*>(callback, context));
+}

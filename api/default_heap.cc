@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "api/default_heap.h"
+
+#include <new>
+
+#include "platform/machine_topology.h"
+
+namespace fastmem {
+
+constinit std::atomic<core::Heap*> g_default_heap{nullptr};
+
+namespace {
+
+constinit Mutex g_making{LockRank::kDefaultHeap};  // guards: g_default_heap becomes non-null once
+
+}  // namespace
+
+Result<core::Heap*> make_heap(const Config& config) {
+  core::HeapConfig made;
+  made.topology = config.topology != nullptr ? config.topology : &machine_topology();
+  made.backing = config.backing;
+  if (made.backing == nullptr) {
+    auto backing = make_standalone_backing({config.pages, config.iova, config.address_space}, *made.topology);
+    if (!backing.ok()) return backing.error();
+    made.backing = backing.value().release();
+    made.owns_backing = true;
+  }
+  made.profile = config.profile;
+  made.misuse = config.misuse;
+  made.default_align = config.default_align;
+  made.region_size = config.region_size;
+  made.limit_per_node = config.limit_per_node;
+  return core::Heap::create(made);
+}
+
+Error init_default_heap(const Config& config, bool& existed) {
+  const LockGuard guard(g_making);
+  existed = g_default_heap.load(std::memory_order_acquire) != nullptr;
+  if (existed) return make_error(ErrorCode::kInvalid, "the default heap exists already");
+  const Result<core::Heap*> heap = make_heap(config);
+  if (!heap.ok()) return heap.error();
+  g_default_heap.store(heap.value(), std::memory_order_release);
+  return {};
+}
+
+core::Heap* default_heap_slow() {
+  if (core::Heap* const heap = g_default_heap.load(std::memory_order_acquire)) return heap;
+  bool existed = false;
+  const Error error = init_default_heap({}, existed);
+  if (!error.ok() && !existed) set_last_error(error);
+  return g_default_heap.load(std::memory_order_acquire);
+}
+
+Result<Heap> Heap::create(const Config& config) {
+  const Result<core::Heap*> heap = make_heap(config);
+  if (!heap.ok()) return heap.error();
+  return Heap(heap.value());
+}
+
+Heap* Heap::default_heap() {
+  core::Heap* const heap = default_heap_slow();
+  if (heap == nullptr) return nullptr;
+  // Never destroyed: other static objects may free theirs after it would be.
+  alignas(Heap) static std::byte storage[sizeof(Heap)];
+  static Heap* const the_default = ::new (storage) Heap(heap);
+  return the_default;
+}
+
+}  // namespace fastmem

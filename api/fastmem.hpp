@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/// @file fastmem.hpp
+/// fastmem for C++20. The hot functions are inline: alloc, free, and their handle twins cost a few instructions.
+///
+/// Thread rules: every function from any thread at any time, but for a Heap's destruction. An object may be freed by another
+/// thread than the one that allocated it. No function from a signal handler. No exceptions are thrown.
+/// Errors: nullptr or an ErrorCode; last_error() has the calling thread's last one, with a sentence for people.
+/// Units: fastmem::Bytes where a type says it, plain std::size_t bytes where C++ programs expect them.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "backends/standalone/standalone_backing.h"
+#include "core/heap.h"
+#include "platform/log.h"
+
+namespace fastmem {
+
+using core::ClassStats;
+using core::HeapStats;
+using core::IovaSegment;
+using core::Misuse;
+using core::NodeStats;
+using core::Profile;
+using core::SlotStats;
+
+inline constexpr unsigned kZero = core::kZero;      ///< every byte asked for reads 0
+inline constexpr unsigned kStrict = core::kStrict;  ///< never another node than the one asked
+inline constexpr std::size_t kMaxSize = core::kMaxSize;
+
+/// What a heap is made of. The defaults suit a service on any machine.
+struct Config {
+  PageKind pages = PageKind::kAuto;
+  IovaMode iova = IovaMode::kAuto;
+  Profile profile = Profile::kFine;
+  Misuse misuse = Misuse::kReport;
+  std::size_t default_align = 16;        ///< when 0 is asked: a power of two, 16 .. 4096; 64 for cache lines
+  Bytes region_size = kMiB * 128;        ///< growth step; halved when memory is short
+  Bytes address_space;                   ///< most the heap can ever hold; 0: chosen from the machine
+  Bytes limit_per_node = kUnlimited;
+  Backing* backing = nullptr;            ///< memory of your own (then `pages`, `iova`, `address_space` say nothing)
+  const Topology* topology = nullptr;    ///< nullptr: this machine
+};
+
+/// A size class on a node, resolved once. Valid as long as its heap, shared freely between threads.
+class Handle {
+ public:
+  Handle() = default;
+
+ private:
+  friend class Heap;
+  explicit Handle(core::Handle h) : handle_(h) {}
+  core::Handle handle_;
+};
+
+/// A heap. Movable; its destruction gives everything back, live objects too.
+class Heap {
+ public:
+  /// kUnsupported: the named page kind or IOVA mode is not there; the text names what is missing and the remedy.
+  FASTMEM_EXPORT static Result<Heap> create(const Config& config = {});
+
+  /// The process's default heap, made with the defaults when it does not exist. nullptr: it cannot be; see last_error().
+  FASTMEM_EXPORT static Heap* default_heap();
+
+  Heap(Heap&& other) noexcept : heap_(std::exchange(other.heap_, nullptr)) {}
+  Heap& operator=(Heap&& other) noexcept {
+    std::swap(heap_, other.heap_);
+    return *this;
+  }
+  ~Heap() {
+    if (heap_ != nullptr) heap_->destroy();
+  }
+
+  /// On the calling thread's node by preference, aligned to the heap's default; a power of two of bytes to its size.
+  /// nullptr: kInvalid (size 0), kTooBig, kNoMemory.
+  void* alloc(std::size_t size) { return heap_->alloc(size); }
+  /// With an alignment (0: the default) and flags; on a node by preference, or only there with kStrict.
+  void* alloc(std::size_t size, std::size_t align, unsigned flags = 0, NodeId node = kAnyNode) {
+    return heap_->alloc_with(size, align, flags, node);
+  }
+
+  /// kOk also for nullptr. kForeignPointer; kDoubleFree, kInvalid where misuse is noticed.
+  ErrorCode free(void* p) { return heap_->free(p); }
+  /// By a caller who knows the size it asked for (with no alignment above the default): saves the look-up.
+  ErrorCode free(void* p, std::size_t size) { return heap_->free_sized(p, size); }
+
+  /// nullptr p: alloc. size 0: free, and nullptr. On failure nullptr, and the old object stays.
+  void* realloc(void* p, std::size_t size, std::size_t align = 0) { return heap_->realloc(p, size, align); }
+  /// Bytes that may be used at p; 0: nullptr, or not the address of an object of this heap.
+  std::size_t usable_size(const void* p) const { return heap_->usable_size(p); }
+
+  /// All of them, or none and the array untouched.
+  ErrorCode alloc_bulk(std::span<void*> out, std::size_t size, std::size_t align = 0, unsigned flags = 0,
+                       NodeId node = kAnyNode) {
+    return heap_->alloc_bulk(out.data(), out.size(), size, align, flags, node);
+  }
+  /// Any sizes and nodes; nullptrs are skipped; the first error is returned, the others are freed.
+  ErrorCode free_bulk(std::span<void* const> objects) { return heap_->free_bulk(objects.data(), objects.size()); }
+
+  /// kAnyNode: the calling thread's node now.
+  Result<Handle> handle(std::size_t size, std::size_t align = 0, NodeId node = kAnyNode) {
+    const Result<core::Handle> h = heap_->handle(size, align, node);
+    if (!h.ok()) return h.error();
+    return Handle(h.value());
+  }
+  void* alloc(Handle h) { return heap_->alloc(h.handle_); }
+  void* alloc(Handle h, unsigned flags) { return heap_->alloc_with(h.handle_, flags); }
+  /// The object must come from the same handle; another's is noticed later and sent home.
+  ErrorCode free(Handle h, void* p) { return heap_->free(h.handle_, p); }
+  ErrorCode alloc_bulk(Handle h, std::span<void*> out, unsigned flags = 0) {
+    return heap_->alloc_bulk(h.handle_, out.data(), out.size(), flags);
+  }
+  /// Without nullptrs.
+  ErrorCode free_bulk(Handle h, std::span<void* const> objects) {
+    return heap_->free_bulk(h.handle_, objects.data(), objects.size());
+  }
+
+  /// O(1), also inside an object. kBadIova: not ours, or no IOVAs here; last_error() says why.
+  Iova virt_to_iova(const void* p) { return heap_->iova_of(p); }
+  /// Whether [p, p + size) is one run in IOVA space.
+  Result<bool> iova_contiguous(const void* p, std::size_t size) { return heap_->iova_contiguous(p, Bytes{size}); }
+  /// How many runs make up [p, p + size); the first out.size() of them are written.
+  Result<std::size_t> iova_segments(const void* p, std::size_t size, std::span<IovaSegment> out) {
+    return heap_->iova_segments(p, Bytes{size}, out);
+  }
+
+  /// Takes memory ahead of need until the node (kAnyNode: all together, nearest first) holds `size` bytes.
+  Error reserve(Bytes size, NodeId node = kAnyNode) { return heap_->reserve(size, node); }
+  /// Most bytes of a node (kAnyNode: of each) that the heap may use, its books counted. Below what is held: nothing is taken
+  /// away, nothing grows. 0: no growth. kUnlimited: none.
+  Error set_limit(Bytes limit, NodeId node = kAnyNode) { return heap_->set_limit(limit, node); }
+  Result<Bytes> limit(NodeId node) const { return heap_->limit(node); }
+  /// The calling thread's cached objects go back to the heap.
+  void flush() { heap_->flush(); }
+  /// Free memory goes back to the system: every thread's caches, empty slabs, wholly free regions. Returns what went.
+  Bytes trim() { return heap_->trim(); }
+
+  unsigned classes() const { return heap_->classes().count; }
+  /// Of class 0 .. classes() - 1.
+  std::size_t class_size(unsigned i) const { return heap_->classes().classes[i + 1].size; }
+
+  HeapStats stats() const { return heap_->stats(); }
+  Result<ClassStats> class_stats(std::size_t class_size) const { return heap_->class_stats(class_size); }
+  Result<SlotStats> slot_stats(unsigned slot) const { return heap_->slot_stats(slot); }
+  Result<SlotStats> slot_class_stats(unsigned slot, std::size_t class_size) const {
+    return heap_->slot_class_stats(slot, class_size);
+  }
+  Result<NodeStats> node_stats(NodeId node) const { return heap_->node_stats(node); }
+  void reset_stats() { heap_->reset_stats(); }
+  /// Proves the heap's books; stops the program where they do not add up.
+  void check_invariants() const { heap_->check_invariants(); }
+
+ private:
+  explicit Heap(core::Heap* heap) : heap_(heap) {}
+  core::Heap* heap_;
+};
+
+}  // namespace fastmem

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/heap.cc -- floor 2 (core). How a heap comes and goes, and how a thread gets its slot in it.
+#include "core/heap.h"
+
+#include <algorithm>
+#include <new>
+
+#include "core/heap_list.h"
+#include "platform/address_space.h"
+
+namespace fastmem::core {
+namespace {
+
+// Books that grow with use: bitmaps (at most a bit for 16 bytes of slab), magazines, slots, IOVA tables.
+Bytes arena_size_for(AddressRange window) {
+  return round_up(std::clamp(window.size() / 32, kMiB * 32, kGiB * 64), kSmallPage);
+}
+
+Error check_config(const HeapConfig& config) {
+  if (config.backing == nullptr || config.topology == nullptr) {
+    return make_error(ErrorCode::kInvalid, "a heap needs a backing and a topology");
+  }
+  if (!is_power_of_two(config.default_align) || config.default_align < 16 || config.default_align > 4096) {
+    return make_error(ErrorCode::kInvalid, "default alignment %zu is not a power of two from 16 to 4096",
+                      config.default_align);
+  }
+  if (config.region_size.rep == 0 || config.region_size.rep > (kGiB * 1024).rep) {
+    return make_error(ErrorCode::kInvalid, "region size %zu is not from 1 byte to 1 TiB", config.region_size.rep);
+  }
+  const std::size_t nodes = config.topology->nodes().size();
+  if (nodes == 0 || nodes > kMaxNodes) {
+    return make_error(ErrorCode::kInvalid, "a topology of %zu nodes; 1 to %u are served", nodes, kMaxNodes);
+  }
+  return {};
+}
+
+void sort_by_distance(HeapState& state, const Topology& topology) {
+  for (unsigned n = 0; n < state.node_count; ++n) {
+    std::uint8_t* const order = state.nodes[n].nearest;
+    for (unsigned k = 0; k < state.node_count; ++k) order[k] = static_cast<std::uint8_t>(k);
+    const auto far = [&](unsigned k) {
+      return k == n ? 0u : topology.distance(state.nodes[n].id, state.nodes[k].id) + 1;
+    };
+    std::stable_sort(order, order + state.node_count, [&](unsigned a, unsigned b) { return far(a) < far(b); });
+  }
+}
+
+bool make_nodes_and_bins(HeapState& state, const Topology& topology, Bytes limit) {
+  const auto infos = topology.nodes();
+  state.node_count = static_cast<unsigned>(infos.size());
+  void* const nodes = state.arena.make(Bytes{sizeof(NodeState) * state.node_count}, alignof(NodeState));
+  void* const bins = state.arena.make(Bytes{sizeof(Bin) * state.bin_count()}, alignof(Bin));
+  if (nodes == nullptr || bins == nullptr) return false;
+  state.nodes = static_cast<NodeState*>(nodes);
+  state.bins = static_cast<Bin*>(bins);
+  for (unsigned n = 0; n < state.node_count; ++n) {
+    ::new (&state.nodes[n]) NodeState(infos[n].id, &state.map, &state.extents, limit);
+    for (unsigned c = 0; c < kMaxClasses; ++c) {
+      const unsigned b = n * kMaxClasses + c;
+      ::new (&state.bins[b]) Bin(BinId{static_cast<std::uint16_t>(b)}, &state.classes.classes[c],
+                                 {&state.map, &state.extents, &state.arena}, &state.nodes[n].pages);
+    }
+  }
+  sort_by_distance(state, topology);
+  return true;
+}
+
+Cache* make_caches(HeapState& state) {
+  auto* const caches = static_cast<Cache*>(state.arena.make(Bytes{sizeof(Cache) * state.bin_count()}, kLinePair));
+  for (unsigned b = 0; caches != nullptr && b < state.bin_count(); ++b) ::new (&caches[b]) Cache();
+  return caches;
+}
+
+Slot* make_slot(HeapState& state) {
+  Cache* const caches = make_caches(state);
+  auto* const books = static_cast<CacheBook*>(state.arena.make(Bytes{sizeof(CacheBook) * state.bin_count()}));
+  void* const slot = state.arena.make(Bytes{sizeof(Slot)}, kLinePair);
+  if (caches == nullptr || books == nullptr || slot == nullptr) return nullptr;
+  return ::new (slot) Slot(caches, books);
+}
+
+Error no_books(Bytes size) {
+  return make_error(ErrorCode::kNoMemory,
+                    "no address space for %zu MiB of bookkeeping; see ulimit -v, or ask for a smaller address space",
+                    size / kMiB);
+}
+
+}  // namespace
+
+Result<Heap*> Heap::create(const HeapConfig& config) {
+  Result<Heap*> heap = build(config);
+  if (!heap.ok() && config.owns_backing) delete config.backing;
+  return heap;
+}
+
+Result<Heap*> Heap::build(const HeapConfig& config) {
+  if (const Error error = check_config(config); !error.ok()) return error;
+  const AddressRange window = config.backing->window();
+  const Bytes arena_bytes = arena_size_for(window);
+  const Bytes map_bytes = round_up(PageMap::table_size(window), kSmallPage);
+  const Bytes extents_bytes = round_up(ExtentTable::table_size(window), kSmallPage);
+  const Bytes all = arena_bytes + map_bytes + extents_bytes;
+  auto* const base = static_cast<std::byte*>(reserve_readable(all));
+  if (base == nullptr) return no_books(all);
+
+  const Bytes state_bytes = round_up(Bytes{sizeof(HeapState)}, kSmallPage);
+  const Bytes own_bytes = round_up(Bytes{sizeof(Heap)}, kSmallPage);
+  void* const own = reserve_readable(own_bytes);
+  const auto give_up = [&] {
+    unreserve(base, all);
+    if (own != nullptr) unreserve(own, own_bytes);
+    return no_books(all);
+  };
+  if (own == nullptr || !make_writable(own, own_bytes) || !make_writable(base, state_bytes)) return give_up();
+
+  auto* const state = ::new (base) HeapState(base + state_bytes.rep, arena_bytes - state_bytes, config.profile);
+  state->map = PageMap(window, base + arena_bytes.rep);
+  state->extents = ExtentTable(base + arena_bytes.rep + map_bytes.rep);
+  Cache* const no_caches = make_nodes_and_bins(*state, *config.topology, config.limit_per_node) ? make_caches(*state)
+                                                                                               : nullptr;
+  Slot* const shared = no_caches != nullptr ? make_slot(*state) : nullptr;
+  if (shared == nullptr) return give_up();
+  state->slots[0].store(shared, std::memory_order_release);
+
+  Heap* const heap = ::new (own) Heap(config, state, all, no_caches);
+  enlist(heap);
+  return heap;
+}
+
+Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no_caches)
+    : map_(state->map),
+      node_count_(state->node_count),
+      state_(state),
+      backing_(config.backing),
+      topology_(config.topology),
+      no_caches_(no_caches),
+      config_(config),
+      reserved_(reserved),
+      own_bytes_(round_up(Bytes{sizeof(Heap)}, kSmallPage)) {
+  for (View& v : views_) v = {no_caches, no_caches};
+  sizes_.fill(config.profile, config.default_align);
+  config_.region_size = round_up(config.region_size, backing_->region_unit());
+}
+
+void Heap::destroy() {
+  delist(this);
+  for (unsigned n = 1; n <= state_->regions.highest(); ++n) {
+    const RegionInfo& info = state_->regions[static_cast<RegionNumber>(n)];
+    if (info.present && !lost_) backing_->release(info.region);
+  }
+  if (config_.owns_backing) delete backing_;
+  const Bytes own_bytes = own_bytes_;
+  unreserve(state_, reserved_);
+  unreserve(this, own_bytes);
+}
+
+// The calling thread's slot: its own, or slot 0, which is shared, when there is none for it.
+// nullptr: the heap is not there for this process.
+Slot* Heap::own_slot_slow() {
+  if (lost_) {
+    fail(ErrorCode::kNotReady, "this heap's memory is not inherited by fork (hugetlb pages, or pages locked for a device)");
+    return nullptr;
+  }
+  const SlotId id = claim_thread_slot();
+  if (id != kNoSlot && !has_view()) return open_slot_slow(id);
+  return slot(id.rep);
+}
+
+Slot* Heap::open_slot_slow(SlotId id) {
+  Slot* s = slot(id.rep);
+  if (s == nullptr) {
+    s = make_slot(*state_);
+    if (s == nullptr) return slot(0);
+    state_->slots[id.rep].store(s, std::memory_order_release);
+  }
+  views_[id.rep] = {s->caches() + row_of(current_node_index()), s->caches()};
+  return s;
+}
+
+unsigned Heap::current_node_index() const {
+  const int index = node_count_ == 1 ? 0 : node_index(topology_->current_node());
+  return index < 0 ? 0 : static_cast<unsigned>(index);
+}
+
+unsigned Heap::home() {
+  if (!has_view()) return current_node_index();
+  return static_cast<unsigned>(view().local - view().all) / kMaxClasses;
+}
+
+// A thread that the scheduler moved to another node allocates there from its next miss on.
+void Heap::move_home_slow() {
+  if (node_count_ == 1 || !has_view()) return;
+  View& v = view();
+  v.local = v.all + row_of(current_node_index());
+}
+
+int Heap::node_index(NodeId node) const {
+  for (unsigned n = 0; n < node_count_; ++n) {
+    if (state_->nodes[n].id == node) return static_cast<int>(n);
+  }
+  return -1;
+}
+
+void Heap::flush_slot(SlotId id) {
+  Slot* const s = slot(id.rep);
+  if (s == nullptr || lost_) return;
+  Strays strays;
+  s->flush(state_->bins, 0, state_->bin_count(), strays);
+  settle(strays);
+}
+
+void Heap::lock_for_fork() {
+  admin_.lock_for_fork();
+  for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.lock_for_fork();
+  state_->regions.mutex().lock_for_fork();
+  for (unsigned s = 0; s < kMaxSlots; ++s) {
+    if (slot(s) != nullptr) slot(s)->mutex().lock_for_fork();
+  }
+  for (unsigned b = 0; b < state_->bin_count(); ++b) state_->bins[b].mutex().lock_for_fork();
+  for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].pages.mutex().lock_for_fork();
+  state_->arena.mutex().lock_for_fork();
+}
+
+void Heap::unlock_after_fork() {
+  state_->arena.mutex().unlock_after_fork();
+  for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].pages.mutex().unlock_after_fork();
+  for (unsigned b = 0; b < state_->bin_count(); ++b) state_->bins[b].mutex().unlock_after_fork();
+  for (unsigned s = 0; s < kMaxSlots; ++s) {
+    if (slot(s) != nullptr) slot(s)->mutex().unlock_after_fork();
+  }
+  state_->regions.mutex().unlock_after_fork();
+  for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.unlock_after_fork();
+  admin_.unlock_after_fork();
+}
+
+void Heap::reset_in_child() {
+  admin_.reset_in_child();
+  for (unsigned n = 0; n < node_count_; ++n) {
+    state_->nodes[n].growth.reset_in_child();
+    state_->nodes[n].pages.mutex().reset_in_child();
+  }
+  state_->regions.mutex().reset_in_child();
+  state_->arena.mutex().reset_in_child();
+  for (unsigned b = 0; b < state_->bin_count(); ++b) state_->bins[b].mutex().reset_in_child();
+  lost_ = lost_ || !state_->regions.all_inherited_by_fork();
+  for (unsigned s = 0; s < kMaxSlots; ++s) {
+    if (slot(s) == nullptr) continue;
+    slot(s)->mutex().reset_in_child();
+    if (lost_) views_[s] = {no_caches_, no_caches_};
+    // Its thread is not there any more. What it was just taking or putting is lost to this process, nothing else.
+    if (s != t_slot && s != 0) flush_slot(SlotId{static_cast<std::uint16_t>(s)});
+  }
+}
+
+}  // namespace fastmem::core

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/heap.h -- floor 2 (core). The allocator. To read it, begin here.
+//
+//   alloc ── claim ── object                             a load, a store, a compare: no lock, no atomic instruction
+//     └─ alloc_slow ── Slot::pop_slow ── Bin::exchange_empty      a magazine from the depot, under the bin's lock
+//          │                          └─ Bin::refill ── PageHeap::take          objects from a slab; a new slab
+//          └─ make_room_slow ── grow_slow ── Backing::reserve                   a new region; no lock that alloc wants
+//                            └─ reclaim_slow ── Slot::steal_slow                what other threads hoard, before ENOMEM
+//   free ── PageMap::find ── push
+//     └─ free_slow ── Slot::push_slow ── Bin::exchange_full ── drain            the depot's overflow, back to slabs
+//
+// Threads:   every function from any thread, unless it says otherwise. No function from a signal handler.
+// Errors:    nullptr or an ErrorCode; last_error() has the sentence.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "core/heap_state.h"
+#include "core/report.h"
+#include "core/stats.h"
+#include "platform/last_error.h"
+
+namespace fastmem::core {
+
+inline constexpr unsigned kZero = 1;    // every byte asked for reads 0
+inline constexpr unsigned kStrict = 2;  // never another node than the one asked
+inline constexpr unsigned kKnownFlags = kZero | kStrict;
+
+struct HeapConfig {
+  Backing* backing = nullptr;
+  bool owns_backing = false;
+  const Topology* topology = nullptr;
+  Profile profile = Profile::kFine;
+  std::size_t default_align = 16;  // when 0 is asked: a power of two, 16 .. 4096
+  Bytes region_size = kMiB * 128;
+  Bytes limit_per_node = kUnlimited;
+  Misuse misuse = Misuse::kReport;
+};
+
+// A class on a node, resolved once.
+using Handle = BinId;
+
+// A run of device addresses.
+struct IovaSegment {
+  Iova iova;
+  Bytes size;
+};
+
+class FASTMEM_EXPORT alignas(kLinePair) Heap {
+ public:
+  // The topology outlives the heap, and so does the backing unless the heap owns it (it then goes with the heap, also when
+  // none comes to be).
+  static Result<Heap*> create(const HeapConfig& config);
+  // No other thread may use the heap any more. Live objects go too.
+  void destroy();
+
+  // ---- objects ----------------------------------------------------------------------------------------------------
+
+  [[gnu::always_inline]] void* alloc(std::size_t size) {
+    Cache& cache = view().local[sizes_(size).rep];
+    void** const cell = cache.claim();
+    if (!cache.holds(cell)) [[unlikely]] return alloc_slow(size);
+    return Cache::object_at(cell);
+  }
+
+  [[gnu::always_inline]] ErrorCode free(void* p) {
+    if (!view().all[map_.find(p).rep].push(p)) [[unlikely]] return free_slow(p);
+    return ErrorCode::kOk;
+  }
+
+  // By a caller who knows the size it asked for, with no alignment above the default.
+  [[gnu::always_inline]] ErrorCode free_sized(void* p, std::size_t size) {
+    if (node_count_ != 1) return free(p);  // the size tells the class, the address the node
+    if (!view().all[sizes_(size).rep].push(p)) [[unlikely]] return free_slow(p);
+    return ErrorCode::kOk;
+  }
+
+  [[gnu::always_inline]] void* alloc(Handle handle) {
+    Cache& cache = view().all[handle.rep];
+    void** const cell = cache.claim();
+    if (!cache.holds(cell)) [[unlikely]] return handle_alloc_slow(handle);
+    return Cache::object_at(cell);
+  }
+
+  [[gnu::always_inline]] ErrorCode free(Handle handle, void* p) {
+    if (!view().all[handle.rep].push(p)) [[unlikely]] return handle_free_slow(handle, p);
+    return ErrorCode::kOk;
+  }
+
+  // With an alignment (0: the default), flags, and a node (kAnyNode: the caller's by preference).
+  void* alloc_with(std::size_t size, std::size_t align, unsigned flags, NodeId node = kAnyNode);
+  void* alloc_with(Handle handle, unsigned flags);
+  // As C's realloc; on failure the old object stays.
+  void* realloc(void* p, std::size_t size, std::size_t align);
+  // 0 for a pointer that is not an object's of this heap.
+  std::size_t usable_size(const void* p) const;
+
+  // All or nothing.
+  ErrorCode alloc_bulk(void** ptrs, std::size_t n, std::size_t size, std::size_t align, unsigned flags, NodeId node);
+  ErrorCode alloc_bulk(Handle handle, void** ptrs, std::size_t n, unsigned flags);
+  // Any sizes and nodes; the first error is returned, the others are freed.
+  ErrorCode free_bulk(void* const* ptrs, std::size_t n);
+  ErrorCode free_bulk(Handle handle, void* const* ptrs, std::size_t n);
+
+  Result<Handle> handle(std::size_t size, std::size_t align, NodeId node);
+  // The quick half of valid(): such a handle does no harm, and the slow twins notice that it names no class.
+  bool in_range(Handle handle) const { return handle.rep < node_count_ * kMaxClasses; }
+  bool valid(Handle handle) const { return handle.rep < state_->bin_count() && class_in(handle).size != 0; }
+
+  // ---- device addresses -------------------------------------------------------------------------------------------
+
+  Iova iova_of(const void* p);
+  Result<bool> iova_contiguous(const void* p, Bytes size);
+  // How many runs make up the range; the first out.size() of them are written.
+  Result<std::size_t> iova_segments(const void* p, Bytes size, std::span<IovaSegment> out);
+
+  // ---- memory held ------------------------------------------------------------------------------------------------
+
+  Error reserve(Bytes size, NodeId node);
+  Error set_limit(Bytes limit, NodeId node);
+  Result<Bytes> limit(NodeId node) const;
+  void flush();
+  Bytes trim();
+
+  // ---- what it is and what it did ---------------------------------------------------------------------------------
+
+  const SizeClasses& classes() const { return state_->classes; }
+  HeapStats stats() const;
+  Result<ClassStats> class_stats(std::size_t class_size) const;
+  Result<SlotStats> slot_stats(unsigned slot) const;
+  Result<SlotStats> slot_class_stats(unsigned slot, std::size_t class_size) const;
+  Result<NodeStats> node_stats(NodeId node) const;
+  void reset_stats();
+  // Stops the program where the books do not add up. Other threads may go on.
+  void check_invariants() const;
+
+  // ---- for core/heap_list.cc: thread exit and fork ------------------------------------------------------------------
+
+  void flush_slot(SlotId slot);
+  void lock_for_fork();
+  void unlock_after_fork();
+  void reset_in_child();
+  Heap* next_in_list = nullptr;
+
+ private:
+  static Result<Heap*> build(const HeapConfig& config);
+
+  // What the hot path reads of a slot: the caches of its home node, and those of all nodes.
+  struct View {
+    Cache* local;
+    Cache* all;
+  };
+
+  explicit Heap(const HeapConfig& config, HeapState* state, Bytes arena_bytes, Cache* no_caches);
+
+  [[gnu::always_inline]] View& view() { return views_[t_slot]; }
+
+  // Slow twins.
+  [[gnu::cold]] void* alloc_slow(std::size_t size);
+  [[gnu::cold]] void* handle_alloc_slow(Handle handle);
+  [[gnu::cold]] ErrorCode free_slow(void* p);
+  [[gnu::cold]] ErrorCode handle_free_slow(Handle handle, void* p);
+  ErrorCode foreign_free(const void* p);
+  void* serve_slow(int node, ClassId size_class, unsigned flags, bool claimed);
+  void* take_slow(Slot& slot, unsigned node, ClassId size_class, bool claimed);
+  void* out_of_memory(unsigned node, ClassId size_class);
+  ErrorCode push_slow(BinId bin, void* p);
+
+  // Bulk.
+  std::size_t pop_ready(BinId bin, void** ptrs, std::size_t n);
+  ErrorCode pop_bulk_slow(BinId bin, void** ptrs, std::size_t n, unsigned flags);
+  ErrorCode gather(BinId bin, void** ptrs, std::size_t n, unsigned flags);
+  ErrorCode pop_bulk(BinId bin, void** ptrs, std::size_t n, unsigned flags);
+
+  // Slots.
+  Slot* own_slot_slow();
+  Slot* open_slot_slow(SlotId id);
+  void move_home_slow();
+  unsigned current_node_index() const;
+  Slot* slot(unsigned id) const { return state_->slots[id].load(std::memory_order_acquire); }
+  bool has_view() const { return views_[t_slot].all != no_caches_; }
+
+  // Memory.
+  bool make_room_slow(unsigned node, const SizeClass& needed);
+  bool grow_slow(unsigned node, Bytes at_least);
+  Error grow_by(unsigned node, Bytes wanted, Bytes at_least);
+  Error install_region(const Region& region, unsigned node);
+  bool release_empty_slabs(unsigned node, bool with_depots);
+  bool reclaim_slow(unsigned node);
+  Bytes release_free_regions();
+
+  // What strays left behind, once no lock is held.
+  ErrorCode settle(const Strays& strays, const void* p = nullptr);
+  ErrorCode settle_one(const Strays::Entry& stray);
+
+  // Arguments.
+  ErrorCode resolve(std::size_t size, std::size_t align, unsigned flags, ClassId& size_class) const;
+  int node_index(NodeId node) const;  // -1: not there
+  unsigned home();  // the index of the calling thread's home node
+  unsigned row_of(unsigned node) const { return node * kMaxClasses; }
+  BinId bin_id(unsigned node, ClassId c) const { return BinId{static_cast<std::uint16_t>(row_of(node) + c.rep)}; }
+  Bin& bin(BinId id) const { return state_->bins[id.rep]; }
+  const SizeClass& class_in(BinId id) const { return state_->classes.classes[id.rep % kMaxClasses]; }
+  Home home_of(BinId id) const { return {class_in(id).size, state_->nodes[id.rep / kMaxClasses].id}; }
+  ClassId class_of_size(std::size_t class_size) const;
+  RegionNumber region_of(const void* p) const;
+  CacheCounts slot_counts(const Slot& slot, ClassId only) const;
+  HeapStats stats_of_nodes() const;
+
+  // Hot, read-only after creation but for one's own view.
+  View views_[kMaxSlots];
+  PageMap map_;
+  unsigned node_count_;
+  SizeTable sizes_;
+
+  HeapState* state_;
+  Backing* backing_;
+  const Topology* topology_;
+  Cache* no_caches_;  // a row for each node, all without a magazine: the view of a thread without a slot
+  HeapConfig config_;
+  Bytes reserved_;    // of the address space that begins at state_
+  Bytes own_bytes_;
+  bool lost_ = false;  // in the child of a fork that did not inherit the regions. Written while no other thread runs
+  mutable Mutex admin_{LockRank::kHeapAdmin};  // reserve, limits, trim, reset
+};
+
+}  // namespace fastmem::core

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/heap_alloc.cc -- floor 2 (core). One object at a time: arguments, slow twins, and what misuse leaves behind.
+#include <algorithm>
+#include <cstring>
+
+#include "core/heap.h"
+
+namespace fastmem::core {
+namespace {
+
+constexpr unsigned kMostTries = 64;  // each follows progress; other threads may take what it made
+
+}  // namespace
+
+// ---- arguments --------------------------------------------------------------------------------------------------------
+
+ErrorCode Heap::resolve(std::size_t size, std::size_t align, unsigned flags, ClassId& size_class) const {
+  if ((flags & ~kKnownFlags) != 0) return fail(ErrorCode::kInvalid, "unknown flags %#x", flags & ~kKnownFlags);
+  if (size == 0) return fail(ErrorCode::kInvalid, "size 0 asked");
+  if (align != 0 && !is_power_of_two(align)) {
+    return fail(ErrorCode::kInvalid, "alignment %zu is not a power of two", align);
+  }
+  if (size > kMaxSize) return fail(ErrorCode::kTooBig, "%zu bytes asked, the largest object has %zu", size, kMaxSize);
+  if (align > kMaxSize) return fail(ErrorCode::kTooBig, "alignment %zu asked, the largest is %zu", align, kMaxSize);
+  const std::size_t rounded = round_up(size, align != 0 ? align : config_.default_align);
+  size_class = class_of(state_->profile, rounded);
+  if (size_class == kNoClass) {
+    return fail(ErrorCode::kTooBig, "%zu bytes aligned to %zu are more than the largest object", size, align);
+  }
+  return ErrorCode::kOk;
+}
+
+// ---- alloc ------------------------------------------------------------------------------------------------------------
+
+void* Heap::alloc_with(std::size_t size, std::size_t align, unsigned flags, NodeId node) {
+  ClassId size_class;
+  if (resolve(size, align, flags, size_class) != ErrorCode::kOk) return nullptr;
+  int index = -1;
+  if (node != kAnyNode) {
+    index = node_index(node);
+    if (index < 0) {
+      fail(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+      return nullptr;
+    }
+  }
+  const View v = view();
+  Cache& cache = index < 0 ? v.local[size_class.rep] : v.all[bin_id(static_cast<unsigned>(index), size_class).rep];
+  void** const cell = cache.claim();
+  void* const p = cache.holds(cell) ? Cache::object_at(cell) : serve_slow(index, size_class, flags, has_view());
+  if (p != nullptr && (flags & kZero) != 0) std::memset(p, 0, size);
+  return p;
+}
+
+void* Heap::alloc_with(Handle handle, unsigned flags) {
+  if (!valid(handle) || (flags & ~kKnownFlags) != 0) {
+    fail(ErrorCode::kInvalid, "not a handle of this heap (%u), or unknown flags (%#x)", unsigned{handle.rep}, flags);
+    return nullptr;
+  }
+  Cache& cache = view().all[handle.rep];
+  void** const cell = cache.claim();
+  void* const p = cache.holds(cell) ? Cache::object_at(cell)
+                                    : serve_slow(handle.rep / static_cast<int>(kMaxClasses),
+                                                 ClassId{static_cast<std::uint8_t>(handle.rep % kMaxClasses)}, flags,
+                                                 has_view());
+  if (p != nullptr && (flags & kZero) != 0) std::memset(p, 0, class_in(handle).size);
+  return p;
+}
+
+void* Heap::alloc_slow(std::size_t size) {
+  const ClassId size_class = sizes_(size);
+  if (size_class != kNoClass) return serve_slow(-1, size_class, 0, has_view());
+  ClassId none;
+  resolve(size, 0, 0, none);  // says why
+  return nullptr;
+}
+
+void* Heap::handle_alloc_slow(Handle handle) {
+  if (!valid(handle)) {
+    fail(ErrorCode::kInvalid, "not a handle of this heap: %u", unsigned{handle.rep});
+    return nullptr;
+  }
+  return serve_slow(static_cast<int>(handle.rep / kMaxClasses),
+                    ClassId{static_cast<std::uint8_t>(handle.rep % kMaxClasses)}, 0, has_view());
+}
+
+// From the node asked (-1: the caller's), then from the others, nearest first, unless it is to be strict.
+// `claimed`: the failed claim() was on the calling thread's own cache of that node and class.
+void* Heap::serve_slow(int node, ClassId size_class, unsigned flags, bool claimed) {
+  Slot* const s = own_slot_slow();
+  if (s == nullptr) return nullptr;
+  const unsigned first = node < 0 ? home() : static_cast<unsigned>(node);
+  void* p = take_slow(*s, first, size_class, claimed);
+  for (unsigned k = 1; p == nullptr && k < node_count_ && (flags & kStrict) == 0; ++k) {
+    p = take_slow(*s, state_->nodes[first].nearest[k], size_class, false);
+    if (p != nullptr) state_->elsewhere.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (p == nullptr) {
+    s->count_nomem(bin_id(first, size_class));
+    return out_of_memory(first, size_class);
+  }
+  move_home_slow();
+  return p;
+}
+
+void* Heap::take_slow(Slot& s, unsigned node, ClassId size_class, bool claimed) {
+  Bin& from = bin(bin_id(node, size_class));
+  for (unsigned tries = 0; tries < kMostTries; ++tries) {
+    if (void* const p = s.pop_slow(from, claimed)) return p;
+    claimed = false;
+    if (!make_room_slow(node, from.size_class())) return nullptr;
+  }
+  return nullptr;
+}
+
+void* Heap::out_of_memory(unsigned node, ClassId size_class) {
+  NodeState& n = state_->nodes[node];
+  const LockGuard guard(n.growth);
+  fail(ErrorCode::kNoMemory, "no object of %u bytes on node %u: %zu KiB held, %zu KiB in slabs; %s",
+       state_->classes[size_class].size, unsigned{n.id.rep}, n.pages.held() / kKiB, n.pages.used() / kKiB,
+       n.why_not.ok() ? "the limit is reached" : n.why_not.text);
+  return nullptr;
+}
+
+Result<Handle> Heap::handle(std::size_t size, std::size_t align, NodeId node) {
+  ClassId size_class;
+  if (resolve(size, align, 0, size_class) != ErrorCode::kOk) return last_error();
+  const int index = node == kAnyNode ? static_cast<int>(home()) : node_index(node);
+  if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  return bin_id(static_cast<unsigned>(index), size_class);
+}
+
+// ---- free -------------------------------------------------------------------------------------------------------------
+
+ErrorCode Heap::free_slow(void* p) {
+  if (p == nullptr) return ErrorCode::kOk;
+  const BinId id = map_.find(p);
+  return id == kNoBin ? foreign_free(p) : push_slow(id, p);
+}
+
+ErrorCode Heap::handle_free_slow(Handle handle, void* p) {
+  if (p == nullptr) return ErrorCode::kOk;
+  if (!valid(handle)) return fail(ErrorCode::kInvalid, "not a handle of this heap: %u", unsigned{handle.rep});
+  return push_slow(handle, p);
+}
+
+ErrorCode Heap::push_slow(BinId id, void* p) {
+  Slot* const s = own_slot_slow();
+  if (s == nullptr) return ErrorCode::kNotReady;
+  Strays strays;
+  s->push_slow(bin(id), p, strays);
+  return settle(strays, p);
+}
+
+ErrorCode Heap::foreign_free(const void* p) {
+  state_->misuses.fetch_add(1, std::memory_order_relaxed);
+  report::foreign_free(config_.misuse, p);
+  return fail(ErrorCode::kForeignPointer, "%p is not an object of this heap", p);
+}
+
+// Each is reported; one that only came to the wrong bin goes home. The code is that of `p`, where it is among them.
+ErrorCode Heap::settle(const Strays& strays, const void* p) {
+  ErrorCode code = ErrorCode::kOk;
+  for (const Strays::Entry& stray : strays) {
+    state_->misuses.fetch_add(1, std::memory_order_relaxed);
+    const ErrorCode its = settle_one(stray);
+    if (stray.object == p) code = its;
+  }
+  if (strays.lost() != 0) report::lost_strays(config_.misuse, strays.lost());
+  return code;
+}
+
+ErrorCode Heap::settle_one(const Strays::Entry& stray) {
+  switch (stray.why) {
+    case Stray::kOtherBin: {
+      report::wrong_class_free(config_.misuse, stray.object, home_of(stray.came_to), home_of(stray.found_in));
+      Strays again;  // not in its bin either: it stays where it is, reported once
+      bin(stray.found_in).drain(&stray.object, 1, again);
+      return ErrorCode::kInvalid;
+    }
+    case Stray::kWasFree:
+      report::double_free(config_.misuse, stray.object, home_of(stray.found_in));
+      return ErrorCode::kDoubleFree;
+    case Stray::kInsideObject:
+      report::inner_free(config_.misuse, stray.object, home_of(stray.found_in));
+      return ErrorCode::kForeignPointer;
+    case Stray::kNoSlab: break;
+  }
+  report::foreign_free(config_.misuse, stray.object);
+  return ErrorCode::kForeignPointer;
+}
+
+// ---- realloc and size -------------------------------------------------------------------------------------------------
+
+void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
+  if (p == nullptr) return alloc_with(size, align, 0);
+  const std::size_t old_size = usable_size(p);
+  if (old_size == 0) {
+    foreign_free(p);
+    return nullptr;
+  }
+  if (size == 0) {
+    free(p);
+    return nullptr;
+  }
+  ClassId wanted;
+  if (resolve(size, align, 0, wanted) != ErrorCode::kOk) return nullptr;
+  const std::size_t alignment = align != 0 ? align : config_.default_align;
+  const bool aligned = (reinterpret_cast<std::uintptr_t>(p) & (alignment - 1)) == 0;
+  // A smaller object stays as long as it fills half of its place.
+  const bool fits = size <= old_size && (size > old_size / 2 || state_->classes[wanted].size == old_size);
+  if (fits && aligned) return p;
+  void* const moved = alloc_with(size, align, 0);
+  if (moved == nullptr) return nullptr;
+  std::memcpy(moved, p, std::min(size, old_size));
+  free(p);
+  return moved;
+}
+
+std::size_t Heap::usable_size(const void* p) const {
+  const BinId id = map_.find(p);
+  if (id == kNoBin) return 0;
+  const SizeClass& c = class_in(id);
+  const ExtentIndex head = state_->extents[static_cast<ExtentIndex>(map_.granule_of(p))].head;
+  const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(p) - map_.address_of(head));
+  const bool begins = (offset * c.reciprocal >> kReciprocalShift) * c.size == offset;
+  return begins ? c.size : 0;
+}
+
+}  // namespace fastmem::core

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/heap_bulk.cc -- floor 2 (core). Many objects in one call: all or nothing on the way in, whole runs on the way out.
+#include <cstring>
+
+#include "core/heap.h"
+
+namespace fastmem::core {
+namespace {
+
+constexpr std::size_t kOnStack = 512;  // pointers gathered without memory of their own
+
+}  // namespace
+
+ErrorCode Heap::alloc_bulk(void** ptrs, std::size_t n, std::size_t size, std::size_t align, unsigned flags, NodeId node) {
+  ClassId size_class;
+  if (const ErrorCode code = resolve(size, align, flags, size_class); code != ErrorCode::kOk) return code;
+  if (ptrs == nullptr && n != 0) return fail(ErrorCode::kInvalid, "no array for %zu pointers", n);
+  const int index = node == kAnyNode ? static_cast<int>(home()) : node_index(node);
+  if (index < 0) return fail(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  const ErrorCode code = pop_bulk(bin_id(static_cast<unsigned>(index), size_class), ptrs, n, flags);
+  if (code == ErrorCode::kOk && (flags & kZero) != 0) {
+    for (std::size_t i = 0; i < n; ++i) std::memset(ptrs[i], 0, size);
+  }
+  return code;
+}
+
+ErrorCode Heap::alloc_bulk(Handle handle, void** ptrs, std::size_t n, unsigned flags) {
+  if (!valid(handle) || (flags & ~kKnownFlags) != 0 || (ptrs == nullptr && n != 0)) {
+    return fail(ErrorCode::kInvalid, "not a handle of this heap (%u), unknown flags (%#x), or no array",
+                unsigned{handle.rep}, flags);
+  }
+  const ErrorCode code = pop_bulk(handle, ptrs, n, flags);
+  if (code == ErrorCode::kOk && (flags & kZero) != 0) {
+    for (std::size_t i = 0; i < n; ++i) std::memset(ptrs[i], 0, class_in(handle).size);
+  }
+  return code;
+}
+
+ErrorCode Heap::pop_bulk(BinId id, void** ptrs, std::size_t n, unsigned flags) {
+  if (view().all[id.rep].count() >= n && pop_ready(id, ptrs, n) == n) [[likely]] return ErrorCode::kOk;
+  return pop_bulk_slow(id, ptrs, n, flags);
+}
+
+// Up to n objects that the calling thread's cache has; all that were asked of it, or none.
+std::size_t Heap::pop_ready(BinId id, void** ptrs, std::size_t n) {
+  Cache& cache = view().all[id.rep];
+  const std::size_t there = cache.count();
+  if (n > there) n = there;
+  if (n == 0) return 0;
+  void** const cell = cache.claim(n);
+  if (!cache.holds(cell)) [[unlikely]] {
+    slot(t_slot)->unclaim_slow(id, n);
+    return 0;
+  }
+  std::memcpy(ptrs, cell, n * sizeof(void*));
+  return n;
+}
+
+// The caller's array stays untouched until all are there.
+ErrorCode Heap::pop_bulk_slow(BinId id, void** ptrs, std::size_t n, unsigned flags) {
+  if (n <= kOnStack) {
+    void* gathered[kOnStack];
+    const ErrorCode code = gather(id, gathered, n, flags);
+    if (code == ErrorCode::kOk) std::memcpy(ptrs, gathered, n * sizeof(void*));
+    return code;
+  }
+  if (n > kUnlimited.rep / sizeof(void*) / 2) return fail(ErrorCode::kNoMemory, "%zu objects asked at once", n);
+  const Bytes bytes{n * sizeof(void*)};
+  auto** const gathered = static_cast<void**>(state_->arena.take(bytes));
+  if (gathered == nullptr) return fail(ErrorCode::kNoMemory, "no memory to gather %zu pointers", n);
+  const ErrorCode code = gather(id, gathered, n, flags);
+  if (code == ErrorCode::kOk) std::memcpy(ptrs, gathered, bytes.rep);
+  state_->arena.recycle(gathered, bytes);
+  return code;
+}
+
+ErrorCode Heap::gather(BinId id, void** ptrs, std::size_t n, unsigned flags) {
+  std::size_t got = 0;
+  while (got < n) {
+    got += pop_ready(id, ptrs + got, n - got);
+    if (got == n) break;
+    void* const p = serve_slow(static_cast<int>(id.rep / kMaxClasses),
+                               ClassId{static_cast<std::uint8_t>(id.rep % kMaxClasses)}, flags, false);
+    if (p == nullptr) {
+      const ErrorCode code = last_error().code;
+      free_bulk(ptrs, got);
+      return code;
+    }
+    ptrs[got++] = p;
+  }
+  return ErrorCode::kOk;
+}
+
+ErrorCode Heap::free_bulk(void* const* ptrs, std::size_t n) {
+  if (ptrs == nullptr && n != 0) return fail(ErrorCode::kInvalid, "no array of %zu pointers", n);
+  ErrorCode first = ErrorCode::kOk;
+  for (std::size_t i = 0; i < n; ++i) {
+    const ErrorCode code = free(ptrs[i]);
+    if (code != ErrorCode::kOk && first == ErrorCode::kOk) first = code;
+  }
+  return first;
+}
+
+ErrorCode Heap::free_bulk(Handle handle, void* const* ptrs, std::size_t n) {
+  if (!valid(handle) || (ptrs == nullptr && n != 0)) {
+    return fail(ErrorCode::kInvalid, "not a handle of this heap (%u), or no array", unsigned{handle.rep});
+  }
+  ErrorCode first = ErrorCode::kOk;
+  for (std::size_t done = 0; done < n;) {
+    done += view().all[handle.rep].push_bulk(ptrs + done, n - done);
+    if (done == n) break;
+    const ErrorCode code = handle_free_slow(handle, ptrs[done++]);  // makes room for the next run
+    if (code != ErrorCode::kOk && first == ErrorCode::kOk) first = code;
+  }
+  return first;
+}
+
+}  // namespace fastmem::core

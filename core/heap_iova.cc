@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/heap_iova.cc -- floor 2 (core). What a device must be told to reach an object.
+#include <algorithm>
+
+#include "core/heap.h"
+
+namespace fastmem::core {
+
+RegionNumber Heap::region_of(const void* p) const {
+  const std::size_t granule = map_.granule_of(p);
+  return granule < map_.granules() ? state_->extents[static_cast<ExtentIndex>(granule)].region : kNoRegion;
+}
+
+Iova Heap::iova_of(const void* p) {
+  const RegionNumber number = region_of(p);
+  Error error;
+  if (number == kNoRegion) {
+    error = make_error(ErrorCode::kForeignPointer, "%p is not in this heap", p);
+  } else {
+    const Iova iova = state_->regions.iova_of(number, p, *backing_, error);
+    if (error.ok()) return iova;
+  }
+  set_last_error(error);
+  return kBadIova;
+}
+
+Result<bool> Heap::iova_contiguous(const void* p, Bytes size) {
+  const Result<std::size_t> runs = iova_segments(p, size, {});
+  if (!runs.ok()) return runs.error();
+  return runs.value() <= 1;
+}
+
+Result<std::size_t> Heap::iova_segments(const void* p, Bytes size, std::span<IovaSegment> out) {
+  const auto* at = static_cast<const std::byte*>(p);
+  std::size_t runs = 0;
+  Iova run_end = kBadIova;
+  while (size.rep != 0) {
+    const Iova iova = iova_of(at);
+    if (iova == kBadIova) return last_error();
+    RegionInfo& info = state_->regions[region_of(at)];
+    const auto offset = static_cast<std::size_t>(at - static_cast<const std::byte*>(info.region.base));
+    const bool whole = state_->regions.is_one_run(region_of(at));
+    const std::size_t reach = whole ? info.region.size.rep - offset
+                                    : info.region.page_size.rep - (offset & (info.region.page_size.rep - 1));
+    const Bytes step = std::min(size, Bytes{reach});
+    if (iova == run_end) {
+      if (runs <= out.size()) out[runs - 1].size += step;
+    } else {
+      if (runs < out.size()) out[runs] = {iova, step};
+      ++runs;
+    }
+    run_end = Iova{iova.rep + step.rep};
+    at += step.rep;
+    size -= step;
+  }
+  return runs;
+}
+
+}  // namespace fastmem::core

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/heap_list.h -- floor 2 (core). The heaps of this process: a thread that ends and a process that forks meet them all.
+#pragma once
+
+namespace fastmem::core {
+
+class Heap;
+
+void enlist(Heap* heap);
+void delist(Heap* heap);
+bool is_listed(const Heap* heap);
+
+}  // namespace fastmem::core

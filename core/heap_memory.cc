@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/heap_memory.cc -- floor 2 (core). Where memory comes from when a bin has none, and how it goes back.
+#include <algorithm>
+
+#include "core/heap.h"
+#include "platform/clock.h"
+
+namespace fastmem::core {
+namespace {
+
+constexpr std::uint64_t kBackoff = 10'000'000;  // ns that a backing is left alone ...
+constexpr unsigned kBackoffAfter = 3;           // ... after so many refusals in a row
+
+Error limit_reached(NodeId node, Bytes limit, Bytes held) {
+  return make_error(ErrorCode::kNoMemory, "the limit of node %u is reached: %zu KiB of %zu KiB held",
+                    unsigned{node.rep}, held / kKiB, limit / kKiB);
+}
+
+}  // namespace
+
+// ---- more room for a bin: what lies about, then more memory, then what others hoard -------------------------------------
+
+// True: something changed, and it is worth another look.
+bool Heap::make_room_slow(unsigned node, const SizeClass& needed) {
+  return release_empty_slabs(node, false) || grow_slow(node, Bytes{needed.granules * kGranule}) || reclaim_slow(node);
+}
+
+bool Heap::release_empty_slabs(unsigned node, bool with_depots) {
+  bool released = false;
+  for (unsigned c = 1; c <= state_->classes.count; ++c) {
+    Strays strays;
+    released |= state_->bins[row_of(node) + c].release_empty(with_depots, strays);
+    settle(strays);
+  }
+  return released;
+}
+
+bool Heap::grow_slow(unsigned node, Bytes at_least) {
+  NodeState& n = state_->nodes[node];
+  const std::size_t held_before = n.pages.held().rep;
+  const LockGuard guard(n.growth);
+  if (n.pages.held().rep > held_before) return true;  // another thread grew it while this one waited
+  if (n.no_growth_before != 0 && monotonic_ns() < n.no_growth_before) return false;
+  n.why_not = grow_by(node, config_.region_size, at_least);
+  if (n.why_not.ok()) {
+    n.failures = 0;
+    n.no_growth_before = 0;
+    return true;
+  }
+  if (n.pages.room_to_grow().rep != 0 && ++n.failures >= kBackoffAfter) n.no_growth_before = monotonic_ns() + kBackoff;
+  return false;
+}
+
+// One region: `wanted` bytes, less where the limit or the backing has less, never under `at_least`.
+Error Heap::grow_by(unsigned node, Bytes wanted, Bytes at_least) {
+  PageHeap& pages = state_->nodes[node].pages;
+  const NodeId id = state_->nodes[node].id;
+  const Bytes unit = backing_->region_unit();
+  const Bytes room = pages.room_to_grow();
+  if (room.rep == 0) return limit_reached(id, pages.limit(), pages.held());
+  // A limit need not be a multiple of a region: the last one may pass it, and PageHeap::take() holds it to the byte.
+  const Bytes most = room.rep > kUnlimited.rep - unit.rep ? room : round_up(room, unit);
+  const Bytes least = round_up(at_least, unit);
+  if (most < least) return limit_reached(id, pages.limit(), pages.held());
+  Bytes size = std::clamp(round_up(wanted, unit), least, most);
+  for (;;) {
+    Result<Region> region = backing_->reserve(size, id, Contiguity::kAny);
+    if (region.ok()) return install_region(*region, node);
+    if (region.code() != ErrorCode::kNoMemory || size <= least) return region.error();
+    size = std::max(round_up(size / 2, unit), least);
+  }
+}
+
+Error Heap::install_region(const Region& region, unsigned node) {
+  const auto first = static_cast<ExtentIndex>(map_.granule_of(region.base));
+  const auto granules = static_cast<std::uint32_t>(region.size.rep / kGranule);
+  FM_CHECK(first < map_.granules() && granules <= map_.granules() - first);
+  const Bytes map_bytes{granules * sizeof(std::uint16_t)};
+  const Bytes extent_bytes{granules * sizeof(Extent)};
+  const bool open = state_->arena.open_table(map_.entries(first), map_bytes) &&
+                    state_->arena.open_table(&state_->extents[first], extent_bytes);
+  const RegionNumber number = open ? state_->regions.add(region, node) : kNoRegion;
+  if (number == kNoRegion) {
+    backing_->release(region);
+    return make_error(ErrorCode::kNoMemory, "no memory for the books of another region; see ulimit -v and overcommit");
+  }
+  for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = number;
+  state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes);
+  return {};
+}
+
+// Before memory is called short: every cache and every depot of the node back into slabs, every empty slab to the page
+// heap. Other threads go on meanwhile.
+bool Heap::reclaim_slow(unsigned node) {
+  std::size_t moved = 0;
+  for (unsigned id = 0; id < kMaxSlots; ++id) {
+    Slot* const s = slot(id);
+    if (s == nullptr) continue;
+    Strays strays;
+    moved += s->steal_slow(state_->bins, row_of(node), row_of(node + 1), strays);
+    settle(strays);
+  }
+  const bool released = release_empty_slabs(node, true);
+  return released || moved != 0;
+}
+
+// ---- what users ask for -----------------------------------------------------------------------------------------------
+
+Error Heap::reserve(Bytes size, NodeId node) {
+  const int only = node == kAnyNode ? -1 : node_index(node);
+  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
+  const LockGuard guard(admin_);
+  const unsigned from = only < 0 ? home() : static_cast<unsigned>(only);
+  const auto held = [&] { return only < 0 ? stats_of_nodes().backing : state_->nodes[from].pages.held(); };
+  Error error;
+  for (unsigned k = 0; k < (only < 0 ? node_count_ : 1); ++k) {
+    const unsigned n = only < 0 ? state_->nodes[from].nearest[k] : from;
+    const LockGuard growing(state_->nodes[n].growth);
+    error = {};
+    while (held() < size && error.ok()) error = grow_by(n, config_.region_size, backing_->region_unit());
+    if (held() >= size) return {};
+  }
+  Error told = make_error(ErrorCode::kNoMemory, "%zu MiB asked, %zu MiB held: %.280s", size / kMiB, held() / kMiB, error.text);
+  return told;
+}
+
+Error Heap::set_limit(Bytes limit, NodeId node) {
+  const int only = node == kAnyNode ? -1 : node_index(node);
+  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  const LockGuard guard(admin_);
+  for (unsigned n = 0; n < node_count_; ++n) {
+    if (only >= 0 && n != static_cast<unsigned>(only)) continue;
+    state_->nodes[n].pages.set_limit(limit);
+    const LockGuard growing(state_->nodes[n].growth);
+    state_->nodes[n].failures = 0;
+    state_->nodes[n].no_growth_before = 0;
+  }
+  return {};
+}
+
+Result<Bytes> Heap::limit(NodeId node) const {
+  const int index = node == kAnyNode ? 0 : node_index(node);
+  if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  return state_->nodes[index].pages.limit();
+}
+
+void Heap::flush() {
+  if (t_slot != 0) flush_slot(thread_slot());
+}
+
+Bytes Heap::trim() {
+  if (lost_) return {};
+  const LockGuard guard(admin_);
+  for (unsigned n = 0; n < node_count_; ++n) reclaim_slow(n);
+  return release_free_regions();
+}
+
+Bytes Heap::release_free_regions() {
+  Bytes released;
+  for (unsigned i = 1; i <= state_->regions.highest(); ++i) {
+    const auto number = static_cast<RegionNumber>(i);
+    const RegionInfo& info = state_->regions[number];
+    if (!info.present) continue;
+    const Region region = info.region;
+    const auto first = static_cast<ExtentIndex>(map_.granule_of(region.base));
+    const auto granules = static_cast<std::uint32_t>(region.size.rep / kGranule);
+    const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
+    if (!state_->nodes[info.node].pages.remove_region(first, granules, books)) continue;
+    for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = kNoRegion;
+    state_->arena.close_table(books);
+    state_->regions.remove(number);
+    backing_->release(region);
+    released += region.size;
+  }
+  return released;
+}
+
+}  // namespace fastmem::core

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/heap_state.h -- floor 2 (core). Everything a heap knows, as plain data at the start of its arena.
+// What:      no virtual function, no function pointer, no pointer into one process: a second process that maps the arena at
+//            the same address finds a heap. What belongs to this process alone (Backing, Topology, views) is in Heap.
+// Callers:   Heap makes it and is its only user.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/bin.h"
+#include "core/region_table.h"
+#include "core/slot.h"
+#include "platform/thread_slot.h"
+#include "platform/topology.h"
+
+namespace fastmem::core {
+
+inline constexpr std::uint64_t kStateMagic = 0x6d656d7473616661;  // "afastmem"
+inline constexpr std::uint32_t kStateVersion = 1;
+
+struct StateHeader {
+  std::uint64_t magic;
+  std::uint32_t version;
+  std::uint32_t layout;  // changes with any size that two builds might disagree on
+};
+
+// One NUMA node of the heap.
+struct alignas(kLinePair) NodeState {
+  NodeState(NodeId id_, const PageMap* map, ExtentTable* extents, Bytes limit) : id(id_), pages(map, extents, limit) {}
+
+  NodeId id;
+  std::uint8_t nearest[kMaxNodes] = {};  // every node's index, this one first, then by distance
+  PageHeap pages;
+  Mutex growth{LockRank::kGrowth};  // one thread at a time asks the backing for this node
+  std::uint64_t growths FM_GUARDED_BY(growth) = 0;
+  unsigned failures FM_GUARDED_BY(growth) = 0;               // growths that failed in a row
+  std::uint64_t no_growth_before FM_GUARDED_BY(growth) = 0;  // monotonic ns: the backing had nothing, again and again
+  Error why_not FM_GUARDED_BY(growth) = {};                  // what it said last
+};
+
+struct HeapState {
+  HeapState(void* arena_base, Bytes arena_size, Profile profile_)
+      : header{kStateMagic, kStateVersion, layout()},
+        arena(arena_base, arena_size),
+        profile(profile_),
+        classes(size_classes(profile_)),
+        regions(&arena) {}
+
+  static constexpr std::uint32_t layout() {
+    return static_cast<std::uint32_t>(sizeof(Extent) + 31 * sizeof(Cache) + 961 * sizeof(Bin) + 29791 * sizeof(Slot));
+  }
+
+  StateHeader header;
+  Arena arena;
+  Profile profile;
+  SizeClasses classes;  // a copy: the constant table lies elsewhere in another process
+  PageMap map;
+  ExtentTable extents;
+  RegionTable regions;
+  unsigned node_count = 0;
+  NodeState* nodes = nullptr;          // [node_count]
+  Bin* bins = nullptr;                 // [node_count * kMaxClasses]; the first of each row serves no class
+  std::atomic<Slot*> slots[kMaxSlots] = {};  // release: publishes the slot; pairs with Heap::slot()
+
+  std::atomic<std::uint64_t> elsewhere{0};  // relaxed: statistics
+  std::atomic<std::uint64_t> misuses{0};
+
+  unsigned bin_count() const { return node_count * kMaxClasses; }
+};
+
+static_assert(Shareable<HeapState>);
+
+}  // namespace fastmem::core

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/heap_stats.cc -- floor 2 (core). Statistics by derivation: the hot path counts frees, slow paths count what they
+// move, and everything else follows from the laws in core/stats.h.
+#include "core/heap.h"
+
+namespace fastmem::core {
+namespace {
+
+std::uint64_t less(std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; }  // threads may be between two counts
+
+Error no_class(std::size_t size) { return make_error(ErrorCode::kInvalid, "no class of %zu bytes", size); }
+Error no_slot(unsigned slot) { return make_error(ErrorCode::kInvalid, "slot %u was never used", slot); }
+
+SlotStats slot_stats_from(const CacheCounts& c, std::size_t class_size) {
+  SlotStats s;
+  s.class_size = class_size;
+  s.cached = c.cached;
+  s.alloc_hits = less(c.allocs, c.alloc_misses);
+  s.alloc_misses = c.alloc_misses;
+  s.nomem = c.nomem;
+  s.free_hits = less(c.frees, c.free_misses);
+  s.free_misses = c.free_misses;
+  return s;
+}
+
+}  // namespace
+
+ClassId Heap::class_of_size(std::size_t class_size) const {
+  const ClassId c = class_of(state_->profile, class_size);
+  return c != kNoClass && state_->classes[c].size == class_size ? c : kNoClass;
+}
+
+// One slot over all nodes; of one class, or of all (kNoClass).
+CacheCounts Heap::slot_counts(const Slot& s, ClassId only) const {
+  CacheCounts sum{};
+  for (unsigned n = 0; n < node_count_; ++n) {
+    for (unsigned c = 1; c <= state_->classes.count; ++c) {
+      if (only != kNoClass && c != only.rep) continue;
+      sum.add(s.counts(bin_id(n, ClassId{static_cast<std::uint8_t>(c)})));
+    }
+  }
+  return sum;
+}
+
+HeapStats Heap::stats_of_nodes() const {
+  HeapStats s;
+  for (unsigned n = 0; n < node_count_; ++n) {
+    const PageHeap& pages = state_->nodes[n].pages;
+    s.backing += pages.held();
+    s.slabs += pages.used();
+    s.regions += pages.regions();
+  }
+  return s;
+}
+
+HeapStats Heap::stats() const {
+  HeapStats s = stats_of_nodes();
+  for (unsigned c = 1; c <= state_->classes.count; ++c) {
+    const Result<ClassStats> of_class = class_stats(state_->classes.classes[c].size);
+    const ClassStats& k = of_class.value();
+    s.in_use += Bytes{k.in_use * k.size};
+    s.cached += Bytes{k.cached * k.size};
+    s.allocs += k.alloc_hits + k.alloc_misses;
+    s.frees += k.free_hits + k.free_misses;
+    s.nomem += k.nomem;
+  }
+  for (unsigned id = 0; id < kMaxSlots; ++id) {
+    if (slot(id) != nullptr && id != 0) ++s.slots;
+  }
+  s.metadata = state_->arena.bytes() + own_bytes_;
+  s.elsewhere = state_->elsewhere.load(std::memory_order_relaxed);
+  s.misuses = state_->misuses.load(std::memory_order_relaxed);
+  s.classes = state_->classes.count;
+  s.nodes = node_count_;
+  return s;
+}
+
+Result<ClassStats> Heap::class_stats(std::size_t class_size) const {
+  const ClassId c = class_of_size(class_size);
+  if (c == kNoClass) return no_class(class_size);
+  CacheCounts counts{};
+  for (unsigned id = 0; id < kMaxSlots; ++id) {
+    if (const Slot* const s = slot(id)) counts.add(slot_counts(*s, c));
+  }
+  ClassStats k;
+  std::uint64_t slabs = 0;
+  for (unsigned n = 0; n < node_count_; ++n) {
+    const BinCounts b = bin(bin_id(n, c)).counts();
+    slabs += b.slabs;
+    k.free_in_slabs += b.free;
+    k.cached += b.depot;
+    k.slab_acquires += b.acquires;
+    k.slab_releases += b.releases;
+    k.slabs_empty += b.empty;
+    k.slabs_partial += b.partial;
+    k.slabs_full += b.full;
+  }
+  const SlotStats hits = slot_stats_from(counts, class_size);
+  k.size = class_size;
+  k.cached += counts.cached;
+  k.objects_per_slab = state_->classes[c].objects;
+  k.in_use = less(slabs * k.objects_per_slab, k.free_in_slabs + k.cached);
+  k.alloc_hits = hits.alloc_hits;
+  k.alloc_misses = hits.alloc_misses;
+  k.nomem = hits.nomem;
+  k.free_hits = hits.free_hits;
+  k.free_misses = hits.free_misses;
+  return k;
+}
+
+Result<SlotStats> Heap::slot_stats(unsigned id) const {
+  const Slot* const s = id < kMaxSlots ? slot(id) : nullptr;
+  if (s == nullptr) return no_slot(id);
+  return slot_stats_from(slot_counts(*s, kNoClass), 0);
+}
+
+Result<SlotStats> Heap::slot_class_stats(unsigned id, std::size_t class_size) const {
+  const Slot* const s = id < kMaxSlots ? slot(id) : nullptr;
+  if (s == nullptr) return no_slot(id);
+  const ClassId c = class_of_size(class_size);
+  if (c == kNoClass) return no_class(class_size);
+  return slot_stats_from(slot_counts(*s, c), class_size);
+}
+
+Result<NodeStats> Heap::node_stats(NodeId node) const {
+  const int index = node_index(node);
+  if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  const PageHeap& pages = state_->nodes[index].pages;
+  NodeStats s;
+  s.node = node;
+  s.backing = pages.held();
+  s.slabs = pages.used();
+  s.free = Bytes{less(s.backing.rep, s.slabs.rep)};
+  s.metadata = pages.books();
+  s.limit = pages.limit();
+  s.regions = pages.regions();
+  return s;
+}
+
+void Heap::reset_stats() {
+  const LockGuard guard(admin_);
+  for (unsigned id = 0; id < kMaxSlots; ++id) {
+    if (Slot* const s = slot(id)) s->reset_counts(state_->bin_count());
+  }
+  state_->elsewhere.store(0, std::memory_order_relaxed);
+}
+
+void Heap::check_invariants() const {
+  for (unsigned b = 0; b < state_->bin_count(); ++b) state_->bins[b].check_invariants();
+  for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].pages.check_invariants();
+}
+
+}  // namespace fastmem::core

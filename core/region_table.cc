@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "core/region_table.h"
+
+#include <bit>
+
+namespace fastmem::core {
+
+RegionNumber RegionTable::add(const Region& region, unsigned node) {
+  const LockGuard guard(mutex_);
+  const RegionNumber highest = highest_.load(std::memory_order_relaxed);
+  unsigned number = 1;
+  while (number <= highest && (*this)[static_cast<RegionNumber>(number)].present) ++number;
+  if (number > 65535) return kNoRegion;
+  RegionInfo*& chunk = chunks_[number / kChunk];
+  if (chunk == nullptr) {
+    chunk = static_cast<RegionInfo*>(arena_->make(Bytes{kChunk * sizeof(RegionInfo)}));
+    if (chunk == nullptr) return kNoRegion;
+  }
+  RegionInfo& info = chunk[number % kChunk];
+  info.region = region;
+  info.node = node;
+  info.page_shift = static_cast<unsigned>(std::countr_zero(region.page_size.rep));
+  info.iova.store(IovaState::kUnknown, std::memory_order_relaxed);
+  info.present = true;
+  if (number > highest) highest_.store(static_cast<RegionNumber>(number), std::memory_order_release);
+  return static_cast<RegionNumber>(number);
+}
+
+void RegionTable::remove(RegionNumber number) {
+  const LockGuard guard(mutex_);
+  RegionInfo& info = (*this)[number];
+  if (info.iova.load(std::memory_order_relaxed) == IovaState::kTable) {
+    arena_->recycle(info.table, Bytes{info.region.size / info.region.page_size * sizeof(Iova)});
+  }
+  info.iova.store(IovaState::kUnknown, std::memory_order_relaxed);
+  info.present = false;
+}
+
+Iova RegionTable::iova_of(RegionNumber number, const void* p, Backing& backing, Error& error) {
+  RegionInfo& info = (*this)[number];
+  const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(p) -
+                                               static_cast<const std::byte*>(info.region.base));
+  for (;;) {
+    switch (info.iova.load(std::memory_order_acquire)) {
+      case IovaState::kOneRun: return Iova{info.run.rep + offset};
+      case IovaState::kTable: {
+        const std::size_t in_page = offset & (info.region.page_size.rep - 1);
+        return Iova{info.table[offset >> info.page_shift].rep + in_page};
+      }
+      case IovaState::kUnknown:
+      case IovaState::kUnavailable: break;
+    }
+    error = ask(info, backing);
+    if (!error.ok()) return kBadIova;
+  }
+}
+
+// What was unavailable may be there by now (a right granted, a limit raised): it is asked again each time.
+Error RegionTable::ask(RegionInfo& info, Backing& backing) {
+  const std::size_t pages = info.region.size / info.region.page_size;
+  const Bytes bytes{pages * sizeof(Iova)};
+  auto* const table = static_cast<Iova*>(arena_->take(bytes));
+  if (table == nullptr) return make_error(ErrorCode::kNoMemory, "no memory for a table of %zu IOVAs", pages);
+  const Error error = backing.iova(info.region, {table, pages});
+  bool one_run = true;
+  for (std::size_t i = 1; error.ok() && i < pages && one_run; ++i) {
+    one_run = table[i].rep == table[i - 1].rep + info.region.page_size.rep;
+  }
+  const LockGuard guard(mutex_);
+  const IovaState before = info.iova.load(std::memory_order_relaxed);
+  const bool answered_meanwhile = before == IovaState::kOneRun || before == IovaState::kTable;
+  if (error.ok() && !answered_meanwhile) {
+    info.run = table[0];
+    info.table = one_run ? nullptr : table;
+    info.iova.store(one_run ? IovaState::kOneRun : IovaState::kTable, std::memory_order_release);
+    if (!one_run) return error;
+  } else if (!answered_meanwhile) {
+    info.iova.store(IovaState::kUnavailable, std::memory_order_relaxed);
+  }
+  arena_->recycle(table, bytes);
+  return answered_meanwhile ? Error{} : error;
+}
+
+bool RegionTable::all_inherited_by_fork() {
+  for (unsigned n = 1; n <= highest(); ++n) {
+    const RegionInfo& info = (*this)[static_cast<RegionNumber>(n)];
+    if (info.present && !info.region.inherited_by_fork) return false;
+  }
+  return true;
+}
+
+}  // namespace fastmem::core

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/region_table.h -- floor 2 (core). A heap's regions by number, and the device addresses of their pages.
+// What:      an IOVA is found in O(1): the granule's descriptor names the region; a region that is one run in IOVA space
+//            has one base, any other a table with an entry for each backing page. Asked of the backing on first need.
+// Callers:   Heap: growth adds, trim removes, virt_to_iova reads.
+// Locks:     mutex_ (rank kRegionTable) guards adding, removing and the first question; reading takes none: a caller that
+//            asks about memory it owns keeps the region in place.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/arena.h"
+#include "platform/backing.h"
+#include "platform/mutex.h"
+
+namespace fastmem::core {
+
+using RegionNumber = std::uint16_t;
+inline constexpr RegionNumber kNoRegion{0};
+
+enum class IovaState : std::uint8_t { kUnknown, kOneRun, kTable, kUnavailable };
+
+struct RegionInfo {
+  Region region;
+  unsigned node;                 // index among the heap's nodes
+  unsigned page_shift;
+  bool present;
+  std::atomic<IovaState> iova;   // release: publishes run and table; pairs with RegionTable::iova_of()
+  Iova run;                      // kOneRun: of the first byte
+  Iova* table;                   // kTable: of each page
+};
+
+class RegionTable {
+ public:
+  explicit RegionTable(Arena* arena) : arena_(arena) {}
+
+  // kNoRegion: no memory for the entry, or 65,535 are in use.
+  RegionNumber add(const Region& region, unsigned node) FM_EXCLUDES(mutex_);
+  void remove(RegionNumber number) FM_EXCLUDES(mutex_);
+
+  RegionInfo& operator[](RegionNumber number) { return chunks_[number / kChunk][number % kChunk]; }
+  RegionNumber highest() const { return highest_.load(std::memory_order_acquire); }
+
+  // The IOVA of a byte of the region; kBadIova and an error when there is none.
+  Iova iova_of(RegionNumber number, const void* p, Backing& backing, Error& error) FM_EXCLUDES(mutex_);
+  bool is_one_run(RegionNumber number) { return (*this)[number].iova.load(std::memory_order_acquire) == IovaState::kOneRun; }
+
+  bool all_inherited_by_fork();
+  Mutex& mutex() { return mutex_; }
+
+ private:
+  static constexpr unsigned kChunk = 256;
+
+  Error ask(RegionInfo& info, Backing& backing) FM_EXCLUDES(mutex_);
+
+  Mutex mutex_{LockRank::kRegionTable};
+  Arena* arena_;
+  std::atomic<RegionNumber> highest_{0};  // release: publishes the entries up to it; pairs with highest()
+  RegionInfo* chunks_[65536 / kChunk] = {};
+};
+
+static_assert(Shareable<RegionTable>);
+
+}  // namespace fastmem::core

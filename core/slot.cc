@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "core/slot.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace fastmem::core {
+
+void* Slot::pop_slow(Bin& bin, bool claimed) {
+  const LockGuard guard(mutex_);
+  const Pair p = pair(bin.id());
+  if (claimed) p.cache.unclaim();
+  if (p.cache.count() == 0 && !fill(bin, p)) return nullptr;
+  ++p.book.alloc_misses;
+  return Cache::object_at(p.cache.claim());
+}
+
+void Slot::push_slow(Bin& bin, void* object, Strays& strays) {
+  const LockGuard guard(mutex_);
+  const Pair p = pair(bin.id());
+  ++p.book.free_misses;
+  if (p.cache.push(object)) return;
+  if (make_space(bin, p, strays) && p.cache.push(object)) return;
+  // Not even memory for one magazine: past the cache, straight home.
+  p.cache.count_frees(1);
+  ++p.book.taken;
+  bin.drain(&object, 1, strays);
+}
+
+void Slot::unclaim_slow(BinId bin, std::size_t n) {
+  const LockGuard guard(mutex_);
+  caches_[bin.rep].unclaim(n);
+}
+
+void Slot::count_nomem(BinId bin) {
+  const LockGuard guard(mutex_);
+  ++books_[bin.rep].nomem;
+}
+
+// Makes `magazine` the loaded one.
+void Slot::load(Pair p, Magazine* magazine) {
+  void** const first = magazine->objects();
+  p.book.loaded = magazine;
+  p.cache.load(first, first + magazine->count, first + magazine->capacity);
+}
+
+// The loaded magazine, its objects moved to its start if a thief left a hole there and its count brought up to date.
+Magazine* Slot::unload(Pair p) {
+  Magazine* const magazine = p.book.loaded;
+  const std::size_t n = p.cache.count();
+  std::memmove(magazine->objects(), p.cache.base(), n * sizeof(void*));
+  magazine->count = static_cast<std::uint32_t>(n);
+  p.cache.unload();
+  p.book.loaded = nullptr;
+  return magazine;
+}
+
+// The cache is empty: objects from the previous magazine, the depot or slabs, in that order.
+bool Slot::fill(Bin& bin, Pair p) {
+  Magazine* const empty = p.book.loaded != nullptr ? unload(p) : bin.take_magazine();
+  if (empty == nullptr) return false;
+  if (p.book.previous != nullptr && p.book.previous->count != 0) {
+    load(p, std::exchange(p.book.previous, empty));
+    return true;
+  }
+  Magazine* filled = bin.exchange_empty(empty);
+  if (filled == nullptr) {
+    filled = empty;
+    filled->count = bin.refill(filled->objects(), filled->capacity);
+  }
+  p.book.brought += filled->count;
+  load(p, filled);
+  return filled->count != 0;
+}
+
+// The cache is full (or not there yet): room in an empty magazine; a full one goes to the depot.
+bool Slot::make_space(Bin& bin, Pair p, Strays& strays) {
+  Magazine* full = nullptr;
+  if (p.book.loaded != nullptr) {
+    full = unload(p);
+    if (full->count < full->capacity) {  // it was only its hole that was full
+      load(p, full);
+      return true;
+    }
+  }
+  Magazine* empty = nullptr;
+  if (p.book.previous == nullptr) {
+    empty = bin.take_magazine();
+  } else if (p.book.previous->count == 0) {
+    empty = p.book.previous;
+  } else {
+    p.book.taken += p.book.previous->count;
+    empty = bin.exchange_full(p.book.previous, strays);
+    if (empty == nullptr) empty = p.book.previous;  // drained, for want of memory for another
+  }
+  p.book.previous = full;
+  if (empty == nullptr) {  // no memory for a magazine: the loaded one is drained instead
+    if (full == nullptr) return false;
+    p.book.previous = nullptr;
+    p.book.taken += full->count;
+    bin.drain(full->objects(), full->count, strays);
+    full->count = 0;
+    empty = full;
+  }
+  load(p, empty);
+  return true;
+}
+
+// A magazine leaves the slot: whole to the depot when full, else its objects to their slabs.
+std::size_t Slot::surrender(Bin& bin, Magazine* magazine, CacheBook& book, Strays& strays) {
+  const std::size_t n = magazine->count;
+  book.taken += n;
+  if (n != 0 && n != magazine->capacity) {
+    bin.drain(magazine->objects(), magazine->count, strays);
+    magazine->count = 0;
+  }
+  bin.give_magazine(magazine);
+  return n;
+}
+
+std::size_t Slot::flush(Bin* bins, unsigned first, unsigned last, Strays& strays) {
+  const LockGuard guard(mutex_);
+  std::size_t moved = 0;
+  for (unsigned b = first; b < last; ++b) {
+    const Pair p = pair(BinId{static_cast<std::uint16_t>(b)});
+    if (p.book.loaded != nullptr) moved += surrender(bins[b], unload(p), p.book, strays);
+    if (p.book.previous != nullptr) {
+      moved += surrender(bins[b], std::exchange(p.book.previous, nullptr), p.book, strays);
+    }
+  }
+  return moved;
+}
+
+std::size_t Slot::steal_slow(Bin* bins, unsigned first, unsigned last, Strays& strays) {
+  const LockGuard guard(mutex_);
+  std::size_t moved = 0;
+  for (unsigned row = first; row < last; row += kMaxClasses) {
+    // Every cache of the row says "mine up to here" ...
+    void** from[kMaxClasses] = {};
+    bool any = false;
+    for (unsigned c = 0; c < kMaxClasses; ++c) {
+      Cache& cache = caches_[row + c];
+      if (cache.count() == 0) continue;
+      from[c] = cache.base();
+      cache.set_base(cache.top_acquire());
+      any = true;
+    }
+    // ... one barrier makes the owner see it, or makes its last pops seen here ...
+    const bool ordered = any && heavy_fence();
+    for (unsigned c = 0; c < kMaxClasses; ++c) {
+      if (from[c] == nullptr) continue;
+      Cache& cache = caches_[row + c];
+      // ... and what the owner was taking stays with it.
+      void** const until = ordered ? std::min(cache.top_acquire(), cache.base()) : from[c];
+      cache.set_base(until);
+      const auto n = static_cast<std::uint32_t>(until - from[c]);
+      bins[row + c].drain(from[c], n, strays);
+      books_[row + c].taken += n;
+      moved += n;
+    }
+    for (unsigned c = 0; c < kMaxClasses; ++c) {
+      Magazine* const previous = books_[row + c].previous;
+      if (previous == nullptr || previous->count == 0) continue;
+      bins[row + c].drain(previous->objects(), previous->count, strays);
+      books_[row + c].taken += previous->count;
+      moved += previous->count;
+      previous->count = 0;
+    }
+  }
+  return moved;
+}
+
+CacheCounts Slot::since_birth(BinId bin) const {
+  const Cache& cache = caches_[bin.rep];
+  const CacheBook& book = books_[bin.rep];
+  CacheCounts c{};
+  c.frees = cache.frees();
+  c.cached = cache.count() + (book.previous != nullptr ? book.previous->count : 0);
+  c.allocs = book.brought + c.frees - book.taken - c.cached;
+  c.alloc_misses = book.alloc_misses;
+  c.free_misses = book.free_misses;
+  c.nomem = book.nomem;
+  return c;
+}
+
+CacheCounts Slot::counts(BinId bin) const {
+  const LockGuard guard(mutex_);
+  CacheCounts c = since_birth(bin);
+  const CacheCounts& then = books_[bin.rep].at_reset;
+  c.allocs -= then.allocs;
+  c.frees -= then.frees;
+  c.alloc_misses -= then.alloc_misses;
+  c.free_misses -= then.free_misses;
+  c.nomem -= then.nomem;
+  return c;
+}
+
+void Slot::reset_counts(unsigned bins) {
+  const LockGuard guard(mutex_);
+  for (unsigned b = 0; b < bins; ++b) {
+    const BinId bin{static_cast<std::uint16_t>(b)};
+    books_[b].at_reset = since_birth(bin);
+  }
+}
+
+}  // namespace fastmem::core

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/stats.h -- floor 2 (core). What a heap tells of itself. Objects unless the name says bytes.
+// Laws (exact while no other thread is inside the heap):
+//   allocs - frees == in_use, counted since the heap exists; a reset moves both and leaves in_use
+//   allocs == alloc_hits + alloc_misses;  frees == free_hits + free_misses
+//   a class's slabs * objects_per_slab == in_use + cached + free in slabs
+//   a node's backing == slabs + free bytes
+#pragma once
+
+#include <cstdint>
+
+#include "platform/types.h"
+
+namespace fastmem::core {
+
+struct HeapStats {
+  Bytes backing;   // held from the backing, all nodes
+  Bytes slabs;     // of these: in slabs
+  Bytes in_use;    // of these: objects handed out, by class size
+  Bytes cached;    // of these: free objects in caches and depots
+  Bytes metadata;  // the heap's own books, outside the backing
+  std::uint64_t allocs = 0;
+  std::uint64_t frees = 0;
+  std::uint64_t nomem = 0;      // calls that failed for want of memory
+  std::uint64_t elsewhere = 0;  // served by another node than the one asked
+  std::uint64_t misuses = 0;
+  unsigned regions = 0;
+  unsigned slots = 0;
+  unsigned classes = 0;
+  unsigned nodes = 0;
+};
+
+struct ClassStats {
+  std::size_t size = 0;
+  std::uint64_t in_use = 0;
+  std::uint64_t cached = 0;
+  std::uint64_t free_in_slabs = 0;
+  std::uint64_t alloc_hits = 0;
+  std::uint64_t alloc_misses = 0;
+  std::uint64_t nomem = 0;
+  std::uint64_t free_hits = 0;
+  std::uint64_t free_misses = 0;
+  std::uint64_t slab_acquires = 0;
+  std::uint64_t slab_releases = 0;
+  std::uint64_t objects_per_slab = 0;
+  std::uint32_t slabs_empty = 0;
+  std::uint32_t slabs_partial = 0;
+  std::uint32_t slabs_full = 0;
+};
+
+struct SlotStats {
+  std::size_t class_size = 0;  // 0: summed over classes
+  std::uint64_t cached = 0;
+  std::uint64_t alloc_hits = 0;
+  std::uint64_t alloc_misses = 0;
+  std::uint64_t nomem = 0;
+  std::uint64_t free_hits = 0;
+  std::uint64_t free_misses = 0;
+};
+
+struct NodeStats {
+  NodeId node;
+  Bytes backing;
+  Bytes slabs;
+  Bytes free;
+  Bytes metadata;  // the books that count against the limit
+  Bytes limit;
+  unsigned regions = 0;
+};
+
+}  // namespace fastmem::core
