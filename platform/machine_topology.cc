@@ -33,6 +33,8 @@ HwlocTopology load(const char* description) {
   if (hwloc_topology_init(&raw) != 0) return nullptr;
   HwlocTopology topology(raw);
   if (description != nullptr && hwloc_topology_set_synthetic(raw, description) != 0) return nullptr;
+  // Without this, hwloc leaves out nodes that have no memory.
+  hwloc_topology_set_flags(raw, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);
   if (hwloc_topology_load(raw) != 0) return nullptr;
   return topology;
 }
@@ -72,17 +74,29 @@ class Shape {
   }
 
  private:
+  // A node of which this process may use neither CPU nor memory is not there; one whose memory it may not use has none.
   void read_nodes(hwloc_topology_t topology) {
     hwloc_obj_t node = nullptr;
     while ((node = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_NUMANODE, node)) != nullptr) {
+      const unsigned os_index = node->os_index == HWLOC_UNKNOWN_INDEX ? 0 : node->os_index;
       NodeInfo info;
-      info.id = NodeId{static_cast<std::uint16_t>(node->os_index == HWLOC_UNKNOWN_INDEX ? 0 : node->os_index)};
-      info.cpus = node->cpuset == nullptr ? 0 : static_cast<unsigned>(std::max(hwloc_bitmap_weight(node->cpuset), 0));
-      info.memory = Bytes{node->attr->numanode.local_memory};
+      info.id = NodeId{static_cast<std::uint16_t>(os_index)};
+      info.cpus = count_allowed_cpus(topology, node);
+      if (hwloc_bitmap_isset(hwloc_topology_get_allowed_nodeset(topology), os_index) != 0) {
+        info.memory = Bytes{node->attr->numanode.local_memory};
+      }
+      if (info.cpus == 0 && info.memory.rep == 0) continue;
       nodes_.push_back(info);
     }
     std::sort(nodes_.begin(), nodes_.end(), [](const NodeInfo& a, const NodeInfo& b) { return a.id < b.id; });
     if (nodes_.size() > kMaxNodes) nodes_.resize(kMaxNodes);
+  }
+
+  static unsigned count_allowed_cpus(hwloc_topology_t topology, hwloc_obj_t node) {
+    const HwlocBitmap cpus(hwloc_bitmap_alloc());
+    if (cpus == nullptr || node->cpuset == nullptr) return 0;
+    hwloc_bitmap_and(cpus.get(), node->cpuset, hwloc_topology_get_allowed_cpuset(topology));
+    return static_cast<unsigned>(std::max(hwloc_bitmap_weight(cpus.get()), 0));
   }
 
   void assume_one_node() {
@@ -157,7 +171,7 @@ class MachineTopology final : public Topology {
   void count_cpus(hwloc_topology_t topology) {
     const HwlocBitmap bound(hwloc_bitmap_alloc());
     if (bound == nullptr || hwloc_get_cpubind(topology, bound.get(), HWLOC_CPUBIND_PROCESS) != 0) return;
-    hwloc_bitmap_and(bound.get(), bound.get(), hwloc_topology_get_topology_cpuset(topology));
+    hwloc_bitmap_and(bound.get(), bound.get(), hwloc_topology_get_allowed_cpuset(topology));
     const int count = hwloc_bitmap_weight(bound.get());
     if (count > 0) cpus_ = static_cast<unsigned>(count);
   }

@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "backends/standalone/address_window.h"
 #include "backends/standalone/iova.h"
+#include "backends/standalone/page_commit.h"
 #include "platform/machine_topology.h"
 #include "platform/node_binding.h"
 #include "platform/pages.h"
@@ -32,7 +34,7 @@ Result<std::unique_ptr<Backing>> make(PageKind pages, IovaMode iova = IovaMode::
 
 std::unique_ptr<Backing> must_make(PageKind pages, IovaMode iova = IovaMode::kAuto, Bytes space = kMiB * 256) {
   auto backing = make(pages, iova, space);
-  REQUIRE_MESSAGE(backing.ok(), (backing.ok() ? "" : backing.error().text));
+  REQUIRE_MESSAGE(backing.ok(), std::string(backing.ok() ? "" : backing.error().text));
   return std::move(*backing);
 }
 
@@ -148,7 +150,7 @@ TEST_CASE("memory lies on the node that was asked, whatever its pages") {
     for (const NodeId id : nodes_with_memory()) {
       const Result<Region> region = backing.value()->reserve(kUnit * 2, id, Contiguity::kAny);
       if (!region.ok() && read_huge_pages(kUnit).find(id)->pool.free < 2) continue;
-      REQUIRE_MESSAGE(region.ok(), (region.ok() ? "" : region.error().text));
+      REQUIRE_MESSAGE(region.ok(), std::string(region.ok() ? "" : region.error().text));
       for (std::size_t at = 0; at < region.value().size.rep; at += 4096) {
         char* const page = static_cast<char*>(region.value().base) + at;
         *page = 1;
@@ -168,6 +170,15 @@ TEST_CASE("a node that has run out is an error, though others have pages") {
   const Result<Region> region = backing->reserve(kUnit * (pages.usable(full) + 1), full, Contiguity::kAny);
   REQUIRE(region.code() == ErrorCode::kNoMemory);
   CHECK(says(region.error().text, "/sys/devices/system/node/node" + std::to_string(full.rep)));
+
+  // Without a look before: the pages run out in the middle, with no signal.
+  Result<AddressWindow> window = AddressWindow::create(kGiB * 4, kGiB * 4, kUnit);
+  REQUIRE(window.ok());
+  const Bytes size = kUnit * (pages.find(full)->pool.free + 1);
+  void* const at = window->take(size);
+  CHECK(commit_huge(at, size, kUnit, full).code == ErrorCode::kNoMemory);
+  CHECK(decommit(at, size));
+  CHECK(read_huge_pages(kUnit).find(full)->pool.free == pages.find(full)->pool.free);
 }
 
 TEST_CASE("nodes without memory give none, and holes are no nodes") {

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -26,7 +27,7 @@ namespace fastmem::test {
 
 using BackingFactory = std::function<std::unique_ptr<Backing>()>;
 
-inline constexpr std::size_t kContractUnits = 8;
+inline constexpr std::size_t kContractUnits = 4;
 inline constexpr NodeId kNoSuchNode{0xfff0};
 
 namespace contract {
@@ -58,7 +59,7 @@ inline void check_shape(const Backing& backing, const Region& region, Bytes size
 
 inline Region must_reserve(Backing& backing, Bytes size, NodeId node) {
   Result<Region> region = backing.reserve(size, node, Contiguity::kAny);
-  REQUIRE_MESSAGE(region.ok(), (region.ok() ? "" : region.error().text));
+  REQUIRE_MESSAGE(region.ok(), std::string(region.ok() ? "" : region.error().text));
   check_shape(backing, *region, size, node);
   return *region;
 }
@@ -169,7 +170,7 @@ inline void check_contiguity(Backing& backing, NodeId node) {
   check_shape(backing, region, backing.region_unit(), node);
   std::vector<Iova> pages(region.size / region.page_size, kBadIova);
   const Error error = backing.iova(region, pages);
-  CHECK_MESSAGE(error.ok(), error.text);
+  CHECK_MESSAGE(error.ok(), std::string(error.text));
   for (std::size_t i = 0; error.ok() && i < pages.size(); ++i) {
     REQUIRE(pages[i].rep == pages[0].rep + i * region.page_size.rep);
   }
