@@ -14,6 +14,10 @@ namespace fastmem {
 enum class PageKind : std::uint8_t { kAuto, kHuge1G, kHuge2M, kTransparent, kSmall };
 enum class IovaMode : std::uint8_t { kAuto, kPhysical, kVirtual, kNone };
 
+// How devices see the memory. kAuto is decided when an address is first asked for: physical where frame numbers are
+// told (root, CAP_SYS_ADMIN), else virtual where an IOMMU is there, else none. Physical pages are locked and not
+// inherited by fork, for a copy on write would move them: with kPhysical from reserve() on, as Region says; with kAuto
+// from iova() on, though Region said otherwise when it was made.
 struct StandaloneOptions {
   PageKind pages = PageKind::kAuto;
   IovaMode iova = IovaMode::kAuto;

@@ -2,9 +2,9 @@
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 
+#include <array>
 #include <set>
 #include <string>
-#include <vector>
 
 #include "backends/standalone/address_window.h"
 #include "tests/support/child_process.h"
@@ -36,10 +36,10 @@ TEST_CASE("sizes are rounded up to units") {
 TEST_CASE("first fit, and freed neighbours become one") {
   const Bytes unit = kMiB * 2;
   AddressWindow window = must_create(unit * 4, unit);
-  std::vector<char*> at;
-  for (int i = 0; i < 4; ++i) at.push_back(static_cast<char*>(window.take(unit)));
+  std::array<char*, 4> at{};
+  for (char*& each : at) each = static_cast<char*>(window.take(unit));
   CHECK(at[0] == reinterpret_cast<char*>(window.range().begin));
-  for (int i = 1; i < 4; ++i) CHECK(at[i] == at[i - 1] + unit.rep);
+  for (std::size_t i = 1; i < at.size(); ++i) CHECK(at[i] == at[i - 1] + unit.rep);
   CHECK(window.take(unit) == nullptr);
 
   window.give(at[2], unit);

@@ -22,7 +22,7 @@ constexpr std::uint64_t kPresent = std::uint64_t{1} << 63;
 // A sparse file that says what /proc/self/pagemap would say about `pages` pages from `base`.
 std::string write_pagemap(const test::FakeRoot& root, std::uintptr_t base, std::size_t pages,
                           const std::function<std::uint64_t(std::size_t)>& entry) {
-  const std::string path = root / "/pagemap";
+  std::string path = root / "/pagemap";
   std::ofstream file(path, std::ios::binary);
   file.seekp(static_cast<std::streamoff>(base / kPage.rep * sizeof(std::uint64_t)));
   for (std::size_t i = 0; i < pages; ++i) {
