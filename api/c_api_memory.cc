@@ -183,5 +183,5 @@ void fastmem_stats_reset(fastmem_heap_t* heap) {
   if (core::Heap* const h = unwrap(heap)) h->reset_stats();
 }
 
-unsigned int fastmem_slot(void) { return claim_thread_slot().rep; }
+unsigned int fastmem_slot(void) { return default_heap_slow() != nullptr ? claim_thread_slot().rep : 0; }
 unsigned int fastmem_max_slots(void) { return kMaxSlots; }

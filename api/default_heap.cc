@@ -7,7 +7,7 @@
 
 namespace fastmem {
 
-constinit std::atomic<core::Heap*> g_default_heap{nullptr};
+constinit std::atomic<core::Heap*> g_default_heap{&core::Heap::absent};
 
 namespace {
 
@@ -35,7 +35,7 @@ Result<core::Heap*> make_heap(const Config& config) {
 
 Error init_default_heap(const Config& config, bool& existed) {
   const LockGuard guard(g_making);
-  existed = g_default_heap.load(std::memory_order_acquire) != nullptr;
+  existed = existing_default_heap() != nullptr;
   if (existed) return make_error(ErrorCode::kInvalid, "the default heap exists already");
   const Result<core::Heap*> heap = make_heap(config);
   if (!heap.ok()) return heap.error();
@@ -43,12 +43,17 @@ Error init_default_heap(const Config& config, bool& existed) {
   return {};
 }
 
+core::Heap* existing_default_heap() {
+  core::Heap* const heap = g_default_heap.load(std::memory_order_acquire);
+  return heap->is_absent() ? nullptr : heap;
+}
+
 core::Heap* default_heap_slow() {
-  if (core::Heap* const heap = g_default_heap.load(std::memory_order_acquire)) return heap;
+  if (core::Heap* const heap = existing_default_heap()) return heap;
   bool existed = false;
   const Error error = init_default_heap({}, existed);
   if (!error.ok() && !existed) set_last_error(error);
-  return g_default_heap.load(std::memory_order_acquire);
+  return existing_default_heap();
 }
 
 Result<Heap> Heap::create(const Config& config) {

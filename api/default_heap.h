@@ -10,9 +10,12 @@ namespace fastmem {
 
 Result<core::Heap*> make_heap(const Config& config);
 
-// nullptr before the first allocation. release: publishes the heap; read without order on the hot path, because the
-// pointer itself is all that is needed to reach what it points to.
-extern std::atomic<core::Heap*> g_default_heap;
+// Heap::absent() before the first allocation. release: publishes the heap; read without order on the hot path, because
+// the pointer itself is all that is needed to reach what it points to.
+[[gnu::visibility("hidden")]] extern std::atomic<core::Heap*> g_default_heap;
+
+// nullptr: there is none yet.
+core::Heap* existing_default_heap();
 
 // Makes it when it does not exist. nullptr: it cannot be; last_error() says why.
 core::Heap* default_heap_slow();

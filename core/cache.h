@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "platform/asymmetric_fence.h"
+#include "platform/cpu.h"
 #include "platform/types.h"
 
 namespace fastmem::core {
@@ -23,86 +24,97 @@ namespace fastmem::core {
 class Cache {
  public:
   // Without a magazine: every pop and every push takes its slow twin, so there is no check for first use.
-  Cache() { unload(); }
+  constexpr Cache() = default;
 
   // pop: `cell = claim(); if (holds(cell)) object = object_at(cell); else slow twin, which begins with unclaim()`.
   [[gnu::always_inline]] void** claim(std::size_t n = 1) {
-    void** const cell = top_.load(std::memory_order_relaxed) - n;
+    const Cell cell = top_.load(std::memory_order_relaxed) - n * sizeof(void*);
     top_.store(cell, std::memory_order_relaxed);
     light_fence();  // pairs with Slot::steal_slow()
-    return cell;
+    return at(cell);
   }
-  [[gnu::always_inline]] bool holds(void** cell) const { return cell >= base_.load(std::memory_order_relaxed); }
+  [[gnu::always_inline]] bool holds(void** cell) const { return of(cell) >= base_.load(std::memory_order_relaxed); }
   [[gnu::always_inline]] static void* object_at(void** cell) {
-    void* const object = std::atomic_ref<void*>(*cell).load(std::memory_order_relaxed);
+    void* const object = *cell;
     if (object == nullptr) __builtin_unreachable();  // spares callers a test
     return object;
   }
 
   // push; false: full, the slow twin serves.
   [[gnu::always_inline]] bool push(void* object) {
-    void** const cell = top_.load(std::memory_order_relaxed);
+    const Cell cell = top_.load(std::memory_order_relaxed);
     if (cell >= end_.load(std::memory_order_relaxed)) [[unlikely]] return false;
-    std::atomic_ref<void*>(*cell).store(object, std::memory_order_relaxed);
-    top_.store(cell + 1, std::memory_order_release);  // publishes the cell; pairs with top_acquire() of a thief
-    frees_.store(frees_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    *at(cell) = object;
+    top_.store(cell + sizeof(void*), std::memory_order_release);  // publishes the cell; pairs with top_acquire() of a thief
+    count_up(frees_);
     return true;
   }
 
   // pushes as many as there is room for, and says how many.
   std::size_t push_bulk(void* const* objects, std::size_t n) {
-    void** const cell = top_.load(std::memory_order_relaxed);
-    void** const last = end_.load(std::memory_order_relaxed);
+    void** const cell = top();
+    void** const last = end();
     if (cell >= last) return 0;
     if (n > static_cast<std::size_t>(last - cell)) n = static_cast<std::size_t>(last - cell);
     std::memcpy(cell, objects, n * sizeof(void*));
-    top_.store(cell + n, std::memory_order_release);
+    top_.store(of(cell + n), std::memory_order_release);
     count_frees(n);
     return n;
   }
 
   // ---- the rest under the slot's lock ----
 
-  void unclaim(std::size_t n = 1) { top_.store(top() + n, std::memory_order_release); }
+  void unclaim(std::size_t n = 1) { top_.store(of(top() + n), std::memory_order_release); }
 
   // The objects [first, top) of an array that ends at `end` become the cache.
   void load(void** first, void** top, void** end) {
-    base_.store(first, std::memory_order_relaxed);
-    end_.store(end, std::memory_order_relaxed);
-    top_.store(top, std::memory_order_release);
+    base_.store(of(first), std::memory_order_relaxed);
+    end_.store(of(end), std::memory_order_relaxed);
+    top_.store(of(top), std::memory_order_release);
   }
   void unload() {
     base_.store(kNever, std::memory_order_relaxed);
-    end_.store(nullptr, std::memory_order_relaxed);
-    top_.store(nullptr, std::memory_order_relaxed);
+    end_.store(0, std::memory_order_relaxed);
+    top_.store(0, std::memory_order_relaxed);
   }
-  bool loaded() const { return base() != kNever; }
 
-  void** top() const { return top_.load(std::memory_order_relaxed); }
-  void** top_acquire() const { return top_.load(std::memory_order_acquire); }
-  void** base() const { return base_.load(std::memory_order_relaxed); }
-  void** end() const { return end_.load(std::memory_order_relaxed); }
-  void set_base(void** base) { base_.store(base, std::memory_order_relaxed); }
+  void** top() const { return at(top_.load(std::memory_order_relaxed)); }
+  void** top_acquire() const { return at(top_.load(std::memory_order_acquire)); }
+  void** base() const { return at(base_.load(std::memory_order_relaxed)); }
+  void** end() const { return at(end_.load(std::memory_order_relaxed)); }
+  void set_base(void** base) { base_.store(of(base), std::memory_order_relaxed); }
 
   // Objects in it now; another thread's view may be a moment old.
   std::size_t count() const {
-    void** const b = base();
-    void** const t = top_acquire();
-    return b != kNever && t > b ? static_cast<std::size_t>(t - b) : 0;
+    const Cell b = base_.load(std::memory_order_relaxed);
+    const Cell t = top_.load(std::memory_order_acquire);
+    return b != kNever && t > b ? (t - b) / sizeof(void*) : 0;
   }
 
   std::uint64_t frees() const { return frees_.load(std::memory_order_relaxed); }
   void count_frees(std::uint64_t n) { frees_.store(frees() + n, std::memory_order_relaxed); }
 
  private:
-  static inline void** const kNever = reinterpret_cast<void**>(~std::uintptr_t{0});  // above every cell
+  using Cell = std::uintptr_t;  // the address of a void*
+  static constexpr Cell kNever = ~Cell{0};  // above every cell
+  [[gnu::always_inline]] static void** at(Cell cell) { return reinterpret_cast<void**>(cell); }
+  [[gnu::always_inline]] static Cell of(void** cell) { return reinterpret_cast<Cell>(cell); }
 
-  std::atomic<void**> top_;                // writer: the owner
-  std::atomic<void**> base_;               // writer: under the slot's lock
-  std::atomic<void**> end_;                // writer: under the slot's lock
-  std::atomic<std::uint64_t> frees_{0};    // writer: the owner. relaxed: readers tolerate stale
+  // In this order: an object's first word and a cell 4 KiB apart look alike to the processor, which then makes a load wait
+  // for a store that is none of its business. Objects begin at multiples of 16 and more; only the counter does too.
+  std::atomic<std::uint64_t> frees_{0};  // writer: the owner. relaxed: readers tolerate stale
+  std::atomic<Cell> top_{0};             // writer: the owner
+  std::atomic<Cell> base_{kNever};       // writer: under the slot's lock
+  std::atomic<Cell> end_{0};             // writer: under the slot's lock
 };
 
 static_assert(Shareable<Cache> && sizeof(Cache) == 32);
+
+// Tables that lead to a cache hold its place in a row in words, which an address can scale by itself.
+inline constexpr unsigned kWordsPerCache = sizeof(Cache) / sizeof(void*);
+
+[[gnu::always_inline]] inline Cache& cache_at(Cache* row, unsigned words) {
+  return *reinterpret_cast<Cache*>(reinterpret_cast<void**>(row) + words);
+}
 
 }  // namespace fastmem::core

@@ -87,6 +87,15 @@ Error no_books(Bytes size) {
 
 }  // namespace
 
+namespace {
+constinit Cache g_no_cache;
+}  // namespace
+constinit Heap Heap::absent(&g_no_cache);
+
+void Heap::fill_views() {
+  for (View& v : views_) v = {no_caches_, no_caches_};
+}
+
 Result<Heap*> Heap::create(const HeapConfig& config) {
   Result<Heap*> heap = build(config);
   if (!heap.ok() && config.owns_backing) delete config.backing;
@@ -137,7 +146,7 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
       config_(config),
       reserved_(reserved),
       own_bytes_(round_up(Bytes{sizeof(Heap)}, kSmallPage)) {
-  for (View& v : views_) v = {no_caches, no_caches};
+  fill_views();
   sizes_.fill(config.profile, config.default_align);
   config_.region_size = round_up(config.region_size, backing_->region_unit());
 }
@@ -157,6 +166,10 @@ void Heap::destroy() {
 // The calling thread's slot: its own, or slot 0, which is shared, when there is none for it.
 // nullptr: the heap is not there for this process.
 Slot* Heap::own_slot_slow() {
+  if (is_absent()) {
+    fail(ErrorCode::kNotReady, "there is no heap yet");
+    return nullptr;
+  }
   if (lost_) {
     fail(ErrorCode::kNotReady, "this heap's memory is not inherited by fork (hugetlb pages, or pages locked for a device)");
     return nullptr;
@@ -248,7 +261,7 @@ void Heap::reset_in_child() {
     slot(s)->mutex().reset_in_child();
     if (lost_) views_[s] = {no_caches_, no_caches_};
     // Its thread is not there any more. What it was just taking or putting is lost to this process, nothing else.
-    if (s != t_slot && s != 0) flush_slot(SlotId{static_cast<std::uint16_t>(s)});
+    if (s != thread_slot().rep && s != 0) flush_slot(SlotId{static_cast<std::uint16_t>(s)});
   }
 }
 

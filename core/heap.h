@@ -56,24 +56,41 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // No other thread may use the heap any more. Live objects go too.
   void destroy();
 
+  // Stands where a heap will be: it has nothing and refuses everything with kNotReady, so that the hot path of a heap that
+  // comes on first use has no check for it.
+  static Heap absent;
+  bool is_absent() const { return state_ == nullptr; }
+
   // ---- objects ----------------------------------------------------------------------------------------------------
 
   [[gnu::always_inline]] void* alloc(std::size_t size) {
-    Cache& cache = view().local[sizes_(size).rep];
-    void** const cell = cache.claim();
-    if (!cache.holds(cell)) [[unlikely]] return alloc_slow(size);
-    return Cache::object_at(cell);
+    return alloc_or(size, [](Heap& heap, std::size_t s) { return heap.alloc_slow(s); });
   }
 
   [[gnu::always_inline]] ErrorCode free(void* p) {
-    if (!view().all[map_.find(p).rep].push(p)) [[unlikely]] return free_slow(p);
-    return ErrorCode::kOk;
+    return free_or(p, [](Heap& heap, void* q) { return heap.free_slow(q); });
   }
+
+  // The same for faces that end a slow call in their own way (errno): `slow` must come to alloc_slow() or free_slow().
+  template <class Slow>
+  [[gnu::always_inline]] void* alloc_or(std::size_t size, Slow slow) {
+    Cache& cache = cache_at(view().local, sizes_.words(size));
+    void** const cell = cache.claim();
+    if (!cache.holds(cell)) [[unlikely]] return slow(*this, size);
+    return Cache::object_at(cell);
+  }
+  template <class Slow>
+  [[gnu::always_inline]] auto free_or(void* p, Slow slow) -> decltype(slow(*this, p)) {
+    if (!cache_at(view().all, map_.words(p)).push(p)) [[unlikely]] return slow(*this, p);
+    return {};
+  }
+  [[gnu::cold]] void* alloc_slow(std::size_t size);
+  [[gnu::cold]] ErrorCode free_slow(void* p);
 
   // By a caller who knows the size it asked for, with no alignment above the default.
   [[gnu::always_inline]] ErrorCode free_sized(void* p, std::size_t size) {
     if (node_count_ != 1) return free(p);  // the size tells the class, the address the node
-    if (!view().all[sizes_(size).rep].push(p)) [[unlikely]] return free_slow(p);
+    if (!cache_at(view().all, sizes_.words(size)).push(p)) [[unlikely]] return free_slow(p);
     return ErrorCode::kOk;
   }
 
@@ -107,7 +124,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Result<Handle> handle(std::size_t size, std::size_t align, NodeId node);
   // The quick half of valid(): such a handle does no harm, and the slow twins notice that it names no class.
   bool in_range(Handle handle) const { return handle.rep < node_count_ * kMaxClasses; }
-  bool valid(Handle handle) const { return handle.rep < state_->bin_count() && class_in(handle).size != 0; }
+  bool valid(Handle handle) const { return in_range(handle) && class_in(handle).size != 0; }
 
   // ---- device addresses -------------------------------------------------------------------------------------------
 
@@ -136,8 +153,9 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // Stops the program where the books do not add up. Other threads may go on.
   void check_invariants() const;
 
-  // ---- for core/heap_list.cc: thread exit and fork ------------------------------------------------------------------
+  // ---- for core/heap_list.cc: first use, thread exit and fork ------------------------------------------------------------------
 
+  void fill_views();  // the absent heap's, before any thread has a slot
   void flush_slot(SlotId slot);
   void lock_for_fork();
   void unlock_after_fork();
@@ -153,14 +171,17 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
     Cache* all;
   };
 
-  explicit Heap(const HeapConfig& config, HeapState* state, Bytes arena_bytes, Cache* no_caches);
+  static_assert(sizeof(View) == kSlotStride && SizeTable::kWordsPerClass == kWordsPerCache);
 
-  [[gnu::always_inline]] View& view() { return views_[t_slot]; }
+  constexpr explicit Heap(Cache* no_caches) : no_caches_(no_caches) { views_[0] = {no_caches, no_caches}; }
+  Heap(const HeapConfig& config, HeapState* state, Bytes arena_bytes, Cache* no_caches);
+
+  [[gnu::always_inline]] View& view() {
+    return *reinterpret_cast<View*>(reinterpret_cast<std::byte*>(views_) + t_slot_offset);
+  }
 
   // Slow twins.
-  [[gnu::cold]] void* alloc_slow(std::size_t size);
   [[gnu::cold]] void* handle_alloc_slow(Handle handle);
-  [[gnu::cold]] ErrorCode free_slow(void* p);
   [[gnu::cold]] ErrorCode handle_free_slow(Handle handle, void* p);
   ErrorCode foreign_free(const void* p);
   void* serve_slow(int node, ClassId size_class, unsigned flags, bool claimed);
@@ -180,7 +201,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void move_home_slow();
   unsigned current_node_index() const;
   Slot* slot(unsigned id) const { return state_->slots[id].load(std::memory_order_acquire); }
-  bool has_view() const { return views_[t_slot].all != no_caches_; }
+  bool has_view() const { return views_[thread_slot().rep].all != no_caches_; }
 
   // Memory.
   bool make_room_slow(unsigned node, const SizeClass& needed);
@@ -210,14 +231,14 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   HeapStats stats_of_nodes() const;
 
   // Hot, read-only after creation but for one's own view.
-  View views_[kMaxSlots];
+  View views_[kMaxSlots] = {};
   PageMap map_;
-  unsigned node_count_;
-  SizeTable sizes_;
+  unsigned node_count_ = 0;
+  SizeTable sizes_ = {};
 
-  HeapState* state_;
-  Backing* backing_;
-  const Topology* topology_;
+  HeapState* state_ = nullptr;
+  Backing* backing_ = nullptr;
+  const Topology* topology_ = nullptr;
   Cache* no_caches_;  // a row for each node, all without a magazine: the view of a thread without a slot
   HeapConfig config_;
   Bytes reserved_;    // of the address space that begins at state_

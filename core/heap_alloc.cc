@@ -67,6 +67,7 @@ void* Heap::alloc_with(Handle handle, unsigned flags) {
 }
 
 void* Heap::alloc_slow(std::size_t size) {
+  if (is_absent()) return own_slot_slow();  // says so
   const ClassId size_class = sizes_(size);
   if (size_class != kNoClass) return serve_slow(-1, size_class, 0, has_view());
   ClassId none;
@@ -134,7 +135,7 @@ Result<Handle> Heap::handle(std::size_t size, std::size_t align, NodeId node) {
 ErrorCode Heap::free_slow(void* p) {
   if (p == nullptr) return ErrorCode::kOk;
   const BinId id = map_.find(p);
-  return id == kNoBin ? foreign_free(p) : push_slow(id, p);
+  return id == kNoBin && !is_absent() ? foreign_free(p) : push_slow(id, p);
 }
 
 ErrorCode Heap::handle_free_slow(Handle handle, void* p) {

@@ -49,7 +49,7 @@ std::size_t Heap::pop_ready(BinId id, void** ptrs, std::size_t n) {
   if (n == 0) return 0;
   void** const cell = cache.claim(n);
   if (!cache.holds(cell)) [[unlikely]] {
-    slot(t_slot)->unclaim_slow(id, n);
+    slot(thread_slot().rep)->unclaim_slow(id, n);
     return 0;
   }
   std::memcpy(ptrs, cell, n * sizeof(void*));

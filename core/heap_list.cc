@@ -49,6 +49,7 @@ void after_fork_in_child() FM_NO_THREAD_SAFETY_ANALYSIS {
 void enlist(Heap* heap) {
   const LockGuard guard(g_heaps.mutex);
   if (!g_heaps.hooked) {
+    Heap::absent.fill_views();
     set_slot_exit_hook(on_slot_exit);
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     g_heaps.hooked = true;

@@ -146,7 +146,7 @@ Result<Bytes> Heap::limit(NodeId node) const {
 }
 
 void Heap::flush() {
-  if (t_slot != 0) flush_slot(thread_slot());
+  if (thread_slot() != kNoSlot) flush_slot(thread_slot());
 }
 
 Bytes Heap::trim() {

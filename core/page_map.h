@@ -26,15 +26,18 @@ class PageMap {
 
   static Bytes table_size(AddressRange window) { return Bytes{window.size().rep / kGranule * sizeof(Entry)}; }
 
-  [[gnu::always_inline]] BinId find(const void* p) const {
+  // In words of a slot's caches.
+  [[gnu::always_inline]] unsigned words(const void* p) const {
     const std::size_t g = granule_of(p);
-    if (g >= granules_) [[unlikely]] return kNoBin;
+    if (g >= granules_) [[unlikely]] return 0;
     // relaxed: whoever passed the pointer on also passed on what set() stored before the object was handed out
-    return BinId{bins_[g].load(std::memory_order_relaxed)};
+    return bins_[g].load(std::memory_order_relaxed);
   }
+  BinId find(const void* p) const { return BinId{static_cast<std::uint16_t>(words(p) / kWordsPerBin)}; }
 
   void set(std::size_t first, std::size_t granules, BinId bin) {
-    for (std::size_t g = first; g < first + granules; ++g) bins_[g].store(bin.rep, std::memory_order_relaxed);
+    const auto entry = static_cast<std::uint16_t>(bin.rep * kWordsPerBin);
+    for (std::size_t g = first; g < first + granules; ++g) bins_[g].store(entry, std::memory_order_relaxed);
   }
 
   // Beyond granules() for an address outside the window.
@@ -46,6 +49,7 @@ class PageMap {
   void* entries(std::size_t first) { return bins_ + first; }
 
  private:
+  static constexpr unsigned kWordsPerBin = SizeTable::kWordsPerClass;
   using Entry = std::atomic<std::uint16_t>;
 
   std::uintptr_t begin_ = 0;

@@ -122,8 +122,9 @@ constexpr ClassId class_of(Profile profile, std::size_t size) {
 }
 
 // The same as two small tables, with a heap's least alignment folded in: what the hot path reads. The profile costs it
-// nothing, and the entry for size 0 is kNoClass, whose caches are always empty.
+// nothing, and the entry for size 0 is kNoClass, whose caches are always empty. Entries are in words of a row of caches.
 struct SizeTable {
+  static constexpr unsigned kWordsPerClass = 4;
   static constexpr std::size_t kSmallMost = 1024;
   static constexpr unsigned kSmallShift = 3;
   static constexpr unsigned kLargeShift = 8;  // above kSmallMost every class size is a multiple of 256
@@ -132,10 +133,13 @@ struct SizeTable {
   std::uint8_t small[(kSmallMost >> kSmallShift) + 1];
   std::uint8_t large[kLargeEntries];
 
-  [[gnu::always_inline]] ClassId operator()(std::size_t size) const {
-    if (size <= kSmallMost) [[likely]] return ClassId{small[(size + (1u << kSmallShift) - 1) >> kSmallShift]};
+  [[gnu::always_inline]] unsigned words(std::size_t size) const {
+    if (size <= kSmallMost) [[likely]] return small[(size + (1u << kSmallShift) - 1) >> kSmallShift];
     const std::size_t index = (size - 1) >> kLargeShift;
-    return index + 1 < kLargeEntries ? ClassId{large[index + 1]} : kNoClass;
+    return index + 1 < kLargeEntries ? large[index + 1] : 0;
+  }
+  ClassId operator()(std::size_t size) const {
+    return ClassId{static_cast<std::uint8_t>(words(size) / kWordsPerClass)};
   }
 
   constexpr void fill(Profile profile, std::size_t least_align) {
@@ -145,7 +149,7 @@ struct SizeTable {
 
  private:
   static constexpr std::uint8_t entry(Profile profile, std::size_t size, std::size_t least_align) {
-    return class_of(profile, round_up(size, least_align)).rep;
+    return static_cast<std::uint8_t>(class_of(profile, round_up(size, least_align)).rep * kWordsPerClass);
   }
 };
 

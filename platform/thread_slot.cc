@@ -10,7 +10,7 @@
 
 namespace fastmem {
 
-__thread std::uint32_t t_slot [[gnu::tls_model("initial-exec")]] = 0;
+__thread std::uint32_t t_slot_offset [[gnu::tls_model("initial-exec")]] = 0;
 
 namespace {
 
@@ -28,26 +28,26 @@ struct SlotTable {
 };
 constinit SlotTable g_table;
 
-void give_back(std::uint32_t slot) {
+void give_back(SlotId slot) {
   const LockGuard guard(g_table.mutex);
-  g_table.taken[slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
+  g_table.taken[slot.rep / 64] &= ~(std::uint64_t{1} << (slot.rep % 64));
   g_table.free_slots.fetch_add(1, std::memory_order_relaxed);
 }
 
 // Destructors of other thread-specific data may still allocate after this one: they share slot 0.
 void on_thread_exit(void*) {
   t_ending = true;
-  const std::uint32_t slot = t_slot;
-  if (slot == 0) return;
-  if (const SlotExitHook hook = g_table.hook.load(std::memory_order_acquire)) hook(thread_slot());
-  t_slot = 0;
+  const SlotId slot = thread_slot();
+  if (slot == kNoSlot) return;
+  if (const SlotExitHook hook = g_table.hook.load(std::memory_order_acquire)) hook(slot);
+  t_slot_offset = 0;
   give_back(slot);
 }
 
 }  // namespace
 
 SlotId claim_thread_slot() {
-  if (t_slot != 0) return thread_slot();
+  if (t_slot_offset != 0) return thread_slot();
   if (t_ending || g_table.free_slots.load(std::memory_order_relaxed) == 0) return kNoSlot;
   const LockGuard guard(g_table.mutex);
   if (!g_table.has_key) {
@@ -61,7 +61,7 @@ SlotId claim_thread_slot() {
     if (pthread_setspecific(g_table.key, &g_table) != 0) return kNoSlot;
     g_table.taken[w] |= std::uint64_t{1} << bit;
     g_table.free_slots.fetch_sub(1, std::memory_order_relaxed);
-    t_slot = w * 64 + bit;
+    t_slot_offset = (w * 64 + bit) * kSlotStride;
     return thread_slot();
   }
   return kNoSlot;
@@ -76,8 +76,8 @@ void reset_slots_in_child() FM_NO_THREAD_SAFETY_ANALYSIS {
   for (std::uint64_t& word : g_table.taken) word = 0;
   g_table.taken[0] = 1;
   unsigned taken = 1;
-  if (t_slot != 0) {
-    g_table.taken[t_slot / 64] |= std::uint64_t{1} << (t_slot % 64);
+  if (const SlotId slot = thread_slot(); slot != kNoSlot) {
+    g_table.taken[slot.rep / 64] |= std::uint64_t{1} << (slot.rep % 64);
     ++taken;
   }
   g_table.free_slots.store(kMaxSlots - taken, std::memory_order_relaxed);

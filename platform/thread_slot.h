@@ -13,10 +13,12 @@ namespace fastmem {
 inline constexpr unsigned kMaxSlots = 1024;
 inline constexpr SlotId kNoSlot{0};  // no slot yet, or none was free: such threads share slot 0 under a lock
 
-// The calling thread's slot. One load: the hot path reads it on every call.
-FASTMEM_EXPORT extern __thread std::uint32_t t_slot [[gnu::tls_model("initial-exec")]];
+// The calling thread's slot, as an offset into a table with kSlotStride bytes for each: the hot path reads it on every call
+// and adds it to an address.
+inline constexpr std::uint32_t kSlotStride = 16;
+FASTMEM_EXPORT extern __thread std::uint32_t t_slot_offset [[gnu::tls_model("initial-exec")]];
 
-inline SlotId thread_slot() { return SlotId{static_cast<std::uint16_t>(t_slot)}; }
+inline SlotId thread_slot() { return SlotId{static_cast<std::uint16_t>(t_slot_offset / kSlotStride)}; }
 
 // Gives the calling thread a slot when it has none. kNoSlot when all are taken, and once the thread is ending.
 SlotId claim_thread_slot();
