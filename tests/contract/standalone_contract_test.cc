@@ -20,7 +20,10 @@ NodeId first_node_with_memory() {
 }
 
 // The address space ends before the machine's pool of hugetlb pages does: other tests need some, too.
-Bytes address_space(PageKind pages) { return (pages == PageKind::kHuge1G ? kGiB : kRegionUnit) * (kContractUnits * 8); }
+Bytes address_space(PageKind pages) {
+  const bool by_1g = pages == PageKind::kHuge1G || (pages == PageKind::kAuto && read_huge_pages(kGiB).usable() > 0);
+  return (by_1g ? kGiB : kRegionUnit) * (kContractUnits * 8);
+}
 
 void check(PageKind pages, IovaMode iova) {
   const auto make = [pages, iova] {
