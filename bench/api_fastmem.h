@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// bench/api_fastmem.h -- Q: what does fastmem cost, called as a C program calls it?
+// bench/api_fastmem.h -- Q: what does fastmem cost, called as C programs call it, and by its handles?
 #pragma once
 
+#include <cstdio>
+
 #include "api/fastmem.h"
+#include "api/fastmem.hpp"
 #include "bench/scenario.h"
 
 namespace bench {
@@ -12,6 +15,7 @@ struct FastmemApi {
   static constexpr bool kAnySize = true;
 
   static const char* start(const Setup& setup) {
+    fastmem_set_log(&FastmemApi::log, nullptr);
     fastmem_config_t config;
     fastmem_config_init(&config);
     config.pages = setup.pages;
@@ -26,17 +30,26 @@ struct FastmemApi {
   }
   static void free_bulk(void** objects, std::size_t n) { fastmem_free_bulk(objects, n); }
 
+  // Warnings would be in the table once per scenario; the summary says which pages there were.
+  static void log(int level, const char* line, void*) {
+    if (level >= FASTMEM_LOG_ERROR) std::fprintf(stderr, "fastmem: %s\n", line);
+  }
+
+  // The inline functions of fastmem.hpp: what a handle is for.
   class Fixed {
    public:
-    explicit Fixed(std::size_t size) {
-      if (fastmem_handle(nullptr, size, 0, FASTMEM_NODE_ANY, &handle_) != 0)
-        die("fastmem_handle", fastmem_error_text());
+    explicit Fixed(std::size_t size) : heap_(fastmem::Heap::default_heap()) {
+      if (heap_ == nullptr) die("no default heap", fastmem_error_text());
+      const fastmem::Result<fastmem::Handle> handle = heap_->handle(size);
+      if (!handle.ok()) die("no handle", fastmem_error_text());
+      handle_ = handle.value();
     }
-    void* alloc() const { return fastmem_handle_alloc(nullptr, handle_, 0); }
-    void free(void* p) const { fastmem_handle_free(nullptr, handle_, p); }
+    void* alloc() const { return heap_->alloc(handle_); }
+    void free(void* p) const { heap_->free(handle_, p); }
 
    private:
-    fastmem_handle_t handle_ = 0;
+    fastmem::Heap* heap_;
+    fastmem::Handle handle_;
   };
 };
 
