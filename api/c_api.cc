@@ -13,7 +13,8 @@ static_assert(FASTMEM_ZERO == core::kZero && FASTMEM_STRICT == core::kStrict);
 
 namespace {
 
-[[gnu::cold, gnu::noinline]] void* alloc_with(fastmem_heap_t* heap, size_t size, size_t align, unsigned flags, int node) {
+[[gnu::cold, gnu::noinline]] void* alloc_with(fastmem_heap_t* heap, size_t size, size_t align, unsigned flags,
+                                              int node) {
   core::Heap* const h = unwrap(heap);
   NodeId id;
   if (!to_node(node, id)) bad_node(node);
@@ -75,11 +76,13 @@ ErrorCode bad_config() {
 
 }  // namespace
 
-// ---- the hot ones -----------------------------------------------------------------------------------------------------
+// ---- the hot ones
+// -----------------------------------------------------------------------------------------------------
 
 // Each begins a cache line: two of them in one make calls that follow each other slower.
 [[gnu::aligned(64)]] void* fastmem_alloc(size_t size, size_t align, unsigned int flags) {
-  if ((align | flags) != 0) [[unlikely]] return alloc_with(nullptr, size, align, flags, FASTMEM_NODE_ANY);
+  if ((align | flags) != 0) [[unlikely]]
+    return alloc_with(nullptr, size, align, flags, FASTMEM_NODE_ANY);
   return hot_default()->alloc_or(size, default_alloc_slow);
 }
 
@@ -103,12 +106,15 @@ void* fastmem_handle_alloc(fastmem_heap_t* heap, fastmem_handle_t handle, unsign
 int fastmem_handle_free(fastmem_heap_t* heap, fastmem_handle_t handle, void* ptr) {
   core::Heap* const h = existing(heap);
   const core::Handle id = to_handle(handle);
-  if (ptr == nullptr) [[unlikely]] return 0;
-  if (!h->in_range(id)) [[unlikely]] return negative(bad_handle(h, handle));
+  if (ptr == nullptr) [[unlikely]]
+    return 0;
+  if (!h->in_range(id)) [[unlikely]]
+    return negative(bad_handle(h, handle));
   return negative(h->free(id, ptr));
 }
 
-// ---- the rest, by heap ------------------------------------------------------------------------------------------------
+// ---- the rest, by heap
+// ------------------------------------------------------------------------------------------------
 
 void* fastmem_alloc_on(size_t size, size_t align, unsigned int flags, int node) {
   return alloc_with(nullptr, size, align, flags, node);
@@ -125,9 +131,7 @@ void* fastmem_heap_alloc_on(fastmem_heap_t* heap, size_t size, size_t align, uns
   return alloc_with(heap, size, align, flags, node);
 }
 
-int fastmem_heap_free(fastmem_heap_t* heap, void* ptr) {
-  return negative(existing(heap)->free(ptr));
-}
+int fastmem_heap_free(fastmem_heap_t* heap, void* ptr) { return negative(existing(heap)->free(ptr)); }
 
 int fastmem_heap_free_sized(fastmem_heap_t* heap, void* ptr, size_t size) {
   return negative(existing(heap)->free_sized(ptr, size));
@@ -145,9 +149,7 @@ void* fastmem_heap_realloc(fastmem_heap_t* heap, void* ptr, size_t size, size_t 
 
 size_t fastmem_usable_size(const void* ptr) { return fastmem_heap_usable_size(nullptr, ptr); }
 
-size_t fastmem_heap_usable_size(fastmem_heap_t* heap, const void* ptr) {
-  return existing(heap)->usable_size(ptr);
-}
+size_t fastmem_heap_usable_size(fastmem_heap_t* heap, const void* ptr) { return existing(heap)->usable_size(ptr); }
 
 int fastmem_alloc_bulk(void** ptrs, size_t n, size_t size, size_t align, unsigned int flags) {
   return fastmem_heap_alloc_bulk(nullptr, ptrs, n, size, align, flags, FASTMEM_NODE_ANY);
@@ -180,7 +182,8 @@ int fastmem_handle(fastmem_heap_t* heap, size_t size, size_t align, int node, fa
   return 0;
 }
 
-int fastmem_handle_alloc_bulk(fastmem_heap_t* heap, fastmem_handle_t handle, void** ptrs, size_t n, unsigned int flags) {
+int fastmem_handle_alloc_bulk(fastmem_heap_t* heap, fastmem_handle_t handle, void** ptrs, size_t n,
+                              unsigned int flags) {
   core::Heap* const h = existing(heap);
   if (!h->in_range(to_handle(handle))) return negative(bad_handle(h, handle));
   return negative(h->alloc_bulk(to_handle(handle), ptrs, n, flags));
@@ -192,7 +195,8 @@ int fastmem_handle_free_bulk(fastmem_heap_t* heap, fastmem_handle_t handle, void
   return negative(h->free_bulk(to_handle(handle), ptrs, n));
 }
 
-// ---- heaps ------------------------------------------------------------------------------------------------------------
+// ---- heaps
+// ------------------------------------------------------------------------------------------------------------
 
 void fastmem_config_init(fastmem_config_t* config) {
   if (config == nullptr) return;
@@ -218,8 +222,10 @@ fastmem_heap_t* fastmem_heap_create(const fastmem_config_t* config) {
 
 int fastmem_heap_destroy(fastmem_heap_t* heap) {
   auto* const h = reinterpret_cast<core::Heap*>(heap);
-  if (h == nullptr || !core::is_listed(h)) return negative(fail(ErrorCode::kInvalid, "%p is no heap", static_cast<void*>(heap)));
-  if (h == existing_default_heap()) return negative(fail(ErrorCode::kInvalid, "the default heap lives as long as the process"));
+  if (h == nullptr || !core::is_listed(h))
+    return negative(fail(ErrorCode::kInvalid, "%p is no heap", static_cast<void*>(heap)));
+  if (h == existing_default_heap())
+    return negative(fail(ErrorCode::kInvalid, "the default heap lives as long as the process"));
   h->destroy();
   return 0;
 }

@@ -17,16 +17,26 @@ inline fastmem_heap_t* wrap(core::Heap* heap) { return reinterpret_cast<fastmem_
 
 inline int to_errno(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kOk: return 0;
-    case ErrorCode::kNoMemory: return ENOMEM;
-    case ErrorCode::kInvalid: return EINVAL;
-    case ErrorCode::kTooBig: return E2BIG;
-    case ErrorCode::kNoNode: return ENODEV;
-    case ErrorCode::kNotReady: return ENODEV;
-    case ErrorCode::kForeignPointer: return EINVAL;
-    case ErrorCode::kDoubleFree: return EINVAL;
-    case ErrorCode::kUnsupported: return ENOTSUP;
-    case ErrorCode::kPermission: return EPERM;
+    case ErrorCode::kOk:
+      return 0;
+    case ErrorCode::kNoMemory:
+      return ENOMEM;
+    case ErrorCode::kInvalid:
+      return EINVAL;
+    case ErrorCode::kTooBig:
+      return E2BIG;
+    case ErrorCode::kNoNode:
+      return ENODEV;
+    case ErrorCode::kNotReady:
+      return ENODEV;
+    case ErrorCode::kForeignPointer:
+      return EINVAL;
+    case ErrorCode::kDoubleFree:
+      return EINVAL;
+    case ErrorCode::kUnsupported:
+      return ENOTSUP;
+    case ErrorCode::kPermission:
+      return EPERM;
   }
   return EINVAL;
 }

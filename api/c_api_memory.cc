@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // api/c_api_memory.cc -- floor 3 (api). fastmem.h: device addresses, memory held, classes and statistics.
-#include "api/c_api.h"
-
 #include <algorithm>
 #include <type_traits>
+
+#include "api/c_api.h"
 
 using namespace fastmem;         // NOLINT: the bodies of fastmem.h
 using namespace fastmem::c_api;  // NOLINT
 
 static_assert(sizeof(fastmem_segment_t) == sizeof(core::IovaSegment));
 
-// ---- device addresses -------------------------------------------------------------------------------------------------
+// ---- device addresses
+// -------------------------------------------------------------------------------------------------
 
 uint64_t fastmem_virt_to_iova(fastmem_heap_t* heap, const void* ptr) {
   core::Heap* const h = unwrap(heap);
@@ -34,7 +35,8 @@ ssize_t fastmem_iova_segments(fastmem_heap_t* heap, const void* ptr, size_t len,
   return runs.ok() ? static_cast<ssize_t>(runs.value()) : negative(runs.error());
 }
 
-// ---- memory held ------------------------------------------------------------------------------------------------------
+// ---- memory held
+// ------------------------------------------------------------------------------------------------------
 
 int fastmem_reserve(fastmem_heap_t* heap, size_t size, int node) {
   core::Heap* const h = unwrap(heap);
@@ -69,7 +71,8 @@ size_t fastmem_trim(fastmem_heap_t* heap) {
   return h != nullptr ? h->trim().rep : 0;
 }
 
-// ---- classes ----------------------------------------------------------------------------------------------------------
+// ---- classes
+// ----------------------------------------------------------------------------------------------------------
 
 size_t fastmem_max_size(fastmem_heap_t*) { return core::kMaxSize; }
 
@@ -81,7 +84,8 @@ unsigned int fastmem_classes(fastmem_heap_t* heap, size_t* sizes) {
   return all.count;
 }
 
-// ---- statistics -------------------------------------------------------------------------------------------------------
+// ---- statistics
+// -------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -164,7 +168,8 @@ int fastmem_stats_node(fastmem_heap_t* heap, int node, fastmem_node_stats_t* sta
   const core::Heap* const h = unwrap(heap);
   if (h == nullptr) return negative(last_error().code);
   NodeId id;
-  if (node == FASTMEM_NODE_ANY || !to_node(node, id)) return negative(fail(ErrorCode::kInvalid, "node %d is not there", node));
+  if (node == FASTMEM_NODE_ANY || !to_node(node, id))
+    return negative(fail(ErrorCode::kInvalid, "node %d is not there", node));
   const Result<core::NodeStats> n = h->node_stats(id);
   if (!n.ok()) return negative(fail(ErrorCode::kInvalid, "node %d is not there", node));
   const core::NodeStats& s = n.value();

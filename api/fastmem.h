@@ -46,41 +46,41 @@ FASTMEM_API const char *fastmem_version(void);
 /* ---- configuration ----------------------------------------------------------------------------------------------- */
 
 enum fastmem_pages {
-	FASTMEM_PAGES_AUTO = 0, /**< the best there is: 1 GiB, 2 MiB, transparent huge pages, 4 KiB */
-	FASTMEM_PAGES_1G = 1,   /**< 1 GiB hugetlb pages, or an error */
-	FASTMEM_PAGES_2M = 2,   /**< 2 MiB hugetlb pages, or an error */
-	FASTMEM_PAGES_THP = 3,  /**< transparent huge pages, or an error */
-	FASTMEM_PAGES_4K = 4,   /**< small pages */
+  FASTMEM_PAGES_AUTO = 0, /**< the best there is: 1 GiB, 2 MiB, transparent huge pages, 4 KiB */
+  FASTMEM_PAGES_1G = 1,   /**< 1 GiB hugetlb pages, or an error */
+  FASTMEM_PAGES_2M = 2,   /**< 2 MiB hugetlb pages, or an error */
+  FASTMEM_PAGES_THP = 3,  /**< transparent huge pages, or an error */
+  FASTMEM_PAGES_4K = 4,   /**< small pages */
 };
 
 enum fastmem_iova_mode {
-	FASTMEM_IOVA_AUTO = 0, /**< what works, found out when an IOVA is first asked for */
-	FASTMEM_IOVA_PA = 1,   /**< physical addresses; pages are locked; needs the right to read frame numbers */
-	FASTMEM_IOVA_VA = 2,   /**< the virtual address, for devices behind an IOMMU */
-	FASTMEM_IOVA_NONE = 3, /**< no IOVAs */
+  FASTMEM_IOVA_AUTO = 0, /**< what works, found out when an IOVA is first asked for */
+  FASTMEM_IOVA_PA = 1,   /**< physical addresses; pages are locked; needs the right to read frame numbers */
+  FASTMEM_IOVA_VA = 2,   /**< the virtual address, for devices behind an IOMMU */
+  FASTMEM_IOVA_NONE = 3, /**< no IOVAs */
 };
 
 enum fastmem_profile {
-	FASTMEM_PROFILE_FINE = 0, /**< four size classes per doubling, 16 B .. 1 MiB */
-	FASTMEM_PROFILE_RFC = 1,  /**< 18 powers of two, 8 B .. 1 MiB, in 2 MiB slabs */
+  FASTMEM_PROFILE_FINE = 0, /**< four size classes per doubling, 16 B .. 1 MiB */
+  FASTMEM_PROFILE_RFC = 1,  /**< 18 powers of two, 8 B .. 1 MiB, in 2 MiB slabs */
 };
 
 enum fastmem_misuse {
-	FASTMEM_MISUSE_REPORT = 0, /**< a foreign pointer or double free that is noticed is logged, counted and refused */
-	FASTMEM_MISUSE_ABORT = 1,  /**< it is logged, and the program stops */
+  FASTMEM_MISUSE_REPORT = 0, /**< a foreign pointer or double free that is noticed is logged, counted and refused */
+  FASTMEM_MISUSE_ABORT = 1,  /**< it is logged, and the program stops */
 };
 
 /** Fill with fastmem_config_init(), then change what should differ. */
 typedef struct fastmem_config {
-	size_t struct_size;     /**< set by fastmem_config_init(): lets the structure grow without breaking programs */
-	uint32_t pages;         /**< enum fastmem_pages */
-	uint32_t iova_mode;     /**< enum fastmem_iova_mode */
-	uint32_t profile;       /**< enum fastmem_profile */
-	uint32_t misuse;        /**< enum fastmem_misuse */
-	size_t default_align;   /**< alignment when 0 is asked: a power of two, 16 (default) .. 4096; 64 for cache lines */
-	size_t region_size;     /**< growth step; 128 MiB by default; rounded up to the page size; halved when memory is short */
-	size_t address_space;   /**< most memory this heap can ever hold; 0: chosen from the machine's memory and limits */
-	size_t limit_per_node;  /**< FASTMEM_UNLIMITED by default; see fastmem_set_limit() */
+  size_t struct_size;   /**< set by fastmem_config_init(): lets the structure grow without breaking programs */
+  uint32_t pages;       /**< enum fastmem_pages */
+  uint32_t iova_mode;   /**< enum fastmem_iova_mode */
+  uint32_t profile;     /**< enum fastmem_profile */
+  uint32_t misuse;      /**< enum fastmem_misuse */
+  size_t default_align; /**< alignment when 0 is asked: a power of two, 16 (default) .. 4096; 64 for cache lines */
+  size_t region_size; /**< growth step; 128 MiB by default; rounded up to the page size; halved when memory is short */
+  size_t address_space;  /**< most memory this heap can ever hold; 0: chosen from the machine's memory and limits */
+  size_t limit_per_node; /**< FASTMEM_UNLIMITED by default; see fastmem_set_limit() */
 } fastmem_config_t;
 
 FASTMEM_API void fastmem_config_init(fastmem_config_t *config);
@@ -132,7 +132,8 @@ FASTMEM_API void *fastmem_alloc(size_t size, size_t align, unsigned int flags);
 /** The same on a node: that node by preference, or with FASTMEM_STRICT only there. ENODEV: no such node. */
 FASTMEM_API void *fastmem_alloc_on(size_t size, size_t align, unsigned int flags, int node);
 
-/** @return 0; also for NULL. -EINVAL: not an object of the default heap, or free already where that is noticed. -ENODEV: no heap yet. */
+/** @return 0; also for NULL. -EINVAL: not an object of the default heap, or free already where that is noticed.
+ * -ENODEV: no heap yet. */
 FASTMEM_API int fastmem_free(void *ptr);
 
 /** free by a caller who knows the size it asked for (with no alignment above the default): saves the look-up. */
@@ -160,10 +161,11 @@ FASTMEM_API int fastmem_heap_free_sized(fastmem_heap_t *heap, void *ptr, size_t 
 FASTMEM_API void *fastmem_heap_realloc(fastmem_heap_t *heap, void *ptr, size_t size, size_t align);
 FASTMEM_API size_t fastmem_heap_usable_size(fastmem_heap_t *heap, const void *ptr);
 FASTMEM_API int fastmem_heap_alloc_bulk(fastmem_heap_t *heap, void **ptrs, size_t n, size_t size, size_t align,
-					unsigned int flags, int node);
+                                        unsigned int flags, int node);
 FASTMEM_API int fastmem_heap_free_bulk(fastmem_heap_t *heap, void *const *ptrs, size_t n);
 
-/* ---- handles: class and node resolved once ------------------------------------------------------------------------- */
+/* ---- handles: class and node resolved once -------------------------------------------------------------------------
+ */
 
 /** Valid as long as the heap; shared freely between threads. 0 is never a handle. */
 typedef uint32_t fastmem_handle_t;
@@ -173,12 +175,13 @@ FASTMEM_API int fastmem_handle(fastmem_heap_t *heap, size_t size, size_t align, 
 /** Only FASTMEM_ZERO and FASTMEM_STRICT; falls back to other nodes unless strict. */
 FASTMEM_API void *fastmem_handle_alloc(fastmem_heap_t *heap, fastmem_handle_t handle, unsigned int flags);
 FASTMEM_API int fastmem_handle_alloc_bulk(fastmem_heap_t *heap, fastmem_handle_t handle, void **ptrs, size_t n,
-					  unsigned int flags);
+                                          unsigned int flags);
 /** ptr must come from an alloc by the same handle. One that came from another node is noticed later and sent home. */
 FASTMEM_API int fastmem_handle_free(fastmem_heap_t *heap, fastmem_handle_t handle, void *ptr);
 FASTMEM_API int fastmem_handle_free_bulk(fastmem_heap_t *heap, fastmem_handle_t handle, void *const *ptrs, size_t n);
 
-/* ---- device addresses ---------------------------------------------------------------------------------------------- */
+/* ---- device addresses ----------------------------------------------------------------------------------------------
+ */
 
 /** O(1). FASTMEM_BAD_IOVA: not ours, or no IOVAs here (fastmem_error_text() says why). Works inside objects too. */
 FASTMEM_API uint64_t fastmem_virt_to_iova(fastmem_heap_t *heap, const void *ptr);
@@ -187,17 +190,20 @@ FASTMEM_API uint64_t fastmem_virt_to_iova(fastmem_heap_t *heap, const void *ptr)
 FASTMEM_API int fastmem_iova_contiguous(fastmem_heap_t *heap, const void *ptr, size_t len);
 
 typedef struct fastmem_segment {
-	uint64_t iova;
-	size_t len;
+  uint64_t iova;
+  size_t len;
 } fastmem_segment_t;
 
-/** Runs that make up [ptr, ptr + len), at most max of them. @return how many there are (may exceed max), or negative errno */
+/** Runs that make up [ptr, ptr + len), at most max of them. @return how many there are (may exceed max), or negative
+ * errno */
 FASTMEM_API ssize_t fastmem_iova_segments(fastmem_heap_t *heap, const void *ptr, size_t len,
-					  fastmem_segment_t *segments, size_t max);
+                                          fastmem_segment_t *segments, size_t max);
 
-/* ---- memory held ----------------------------------------------------------------------------------------------------- */
+/* ---- memory held
+ * ----------------------------------------------------------------------------------------------------- */
 
-/** Takes memory ahead of need until the node (FASTMEM_NODE_ANY: all together, nearest first) holds `size` bytes. 0, -ENOMEM, -ENODEV, -EINVAL */
+/** Takes memory ahead of need until the node (FASTMEM_NODE_ANY: all together, nearest first) holds `size` bytes. 0,
+ * -ENOMEM, -ENODEV, -EINVAL */
 FASTMEM_API int fastmem_reserve(fastmem_heap_t *heap, size_t size, int node);
 
 /**
@@ -210,82 +216,84 @@ FASTMEM_API size_t fastmem_get_limit(fastmem_heap_t *heap, int node);
 /** Gives the calling thread's cached objects back to the heap. Counters keep their values. */
 FASTMEM_API void fastmem_flush(fastmem_heap_t *heap);
 
-/** Gives free memory back to the system: caches of every thread, depots, empty slabs, wholly free regions. @return bytes given back */
+/** Gives free memory back to the system: caches of every thread, depots, empty slabs, wholly free regions. @return
+ * bytes given back */
 FASTMEM_API size_t fastmem_trim(fastmem_heap_t *heap);
 
-/* ---- size classes ---------------------------------------------------------------------------------------------------- */
+/* ---- size classes
+ * ---------------------------------------------------------------------------------------------------- */
 
 FASTMEM_API size_t fastmem_max_size(fastmem_heap_t *heap);
 /** Writes the classes' sizes, ascending; sizes may be NULL. @return how many there are */
 FASTMEM_API unsigned int fastmem_classes(fastmem_heap_t *heap, size_t *sizes);
 
-/* ---- statistics ------------------------------------------------------------------------------------------------------
- * Counters count objects (a bulk of 32 counts 32) and are exact when no other thread is inside the heap.
- * Laws, for the heap, each class, each slot sum:
- *   alloc_total - free_total == objects in use (since the heap exists; a reset moves both totals, not in_use)
- *   alloc_total == alloc_cache_hits + alloc_cache_misses, free_total likewise
- *   per class: (slabs_empty + slabs_partial + slabs_full) * objects_per_slab == in_use + cached + free_in_slabs
- *   per node:  bytes_backing == bytes_slabs + bytes_free
+/* ---- statistics
+ * ------------------------------------------------------------------------------------------------------ Counters count
+ * objects (a bulk of 32 counts 32) and are exact when no other thread is inside the heap. Laws, for the heap, each
+ * class, each slot sum: alloc_total - free_total == objects in use (since the heap exists; a reset moves both totals,
+ * not in_use) alloc_total == alloc_cache_hits + alloc_cache_misses, free_total likewise per class: (slabs_empty +
+ * slabs_partial + slabs_full) * objects_per_slab == in_use + cached + free_in_slabs per node:  bytes_backing ==
+ * bytes_slabs + bytes_free
  */
 
 typedef struct {
-	size_t struct_size; /**< set by the caller: sizeof(fastmem_stats_t) */
-	uint64_t bytes_backing;  /**< held from the system, all nodes */
-	uint64_t bytes_slabs;    /**< of these: in slabs */
-	uint64_t bytes_in_use;   /**< of these: objects handed out, by class size */
-	uint64_t bytes_cached;   /**< of these: free objects in threads' caches and depots */
-	uint64_t bytes_metadata; /**< the heap's own books, outside the backing */
-	uint64_t alloc_total;
-	uint64_t free_total;
-	uint64_t alloc_nomem;     /**< failed for want of memory */
-	uint64_t alloc_elsewhere; /**< served by another node than the one asked */
-	uint64_t misuse;          /**< foreign pointers and double frees noticed */
-	uint32_t regions;
-	uint32_t slots; /**< threads that hold caches now */
-	uint32_t classes;
-	uint32_t nodes;
+  size_t struct_size;      /**< set by the caller: sizeof(fastmem_stats_t) */
+  uint64_t bytes_backing;  /**< held from the system, all nodes */
+  uint64_t bytes_slabs;    /**< of these: in slabs */
+  uint64_t bytes_in_use;   /**< of these: objects handed out, by class size */
+  uint64_t bytes_cached;   /**< of these: free objects in threads' caches and depots */
+  uint64_t bytes_metadata; /**< the heap's own books, outside the backing */
+  uint64_t alloc_total;
+  uint64_t free_total;
+  uint64_t alloc_nomem;     /**< failed for want of memory */
+  uint64_t alloc_elsewhere; /**< served by another node than the one asked */
+  uint64_t misuse;          /**< foreign pointers and double frees noticed */
+  uint32_t regions;
+  uint32_t slots; /**< threads that hold caches now */
+  uint32_t classes;
+  uint32_t nodes;
 } fastmem_stats_t;
 
 typedef struct {
-	size_t struct_size;
-	uint64_t class_size;
-	uint64_t in_use; /**< objects */
-	uint64_t cached;
-	uint64_t alloc_cache_hits;
-	uint64_t alloc_cache_misses;
-	uint64_t alloc_nomem;
-	uint64_t free_cache_hits;
-	uint64_t free_cache_misses;
-	uint64_t slab_acquires;
-	uint64_t slab_releases;
-	uint64_t objects_per_slab;
-	uint64_t free_in_slabs; /**< objects in slabs, in no cache */
-	uint32_t slabs_empty;
-	uint32_t slabs_partial;
-	uint32_t slabs_full; /**< no free object in the slab itself */
-	uint32_t reserved;
+  size_t struct_size;
+  uint64_t class_size;
+  uint64_t in_use; /**< objects */
+  uint64_t cached;
+  uint64_t alloc_cache_hits;
+  uint64_t alloc_cache_misses;
+  uint64_t alloc_nomem;
+  uint64_t free_cache_hits;
+  uint64_t free_cache_misses;
+  uint64_t slab_acquires;
+  uint64_t slab_releases;
+  uint64_t objects_per_slab;
+  uint64_t free_in_slabs; /**< objects in slabs, in no cache */
+  uint32_t slabs_empty;
+  uint32_t slabs_partial;
+  uint32_t slabs_full; /**< no free object in the slab itself */
+  uint32_t reserved;
 } fastmem_class_stats_t;
 
 typedef struct {
-	size_t struct_size;
-	uint64_t class_size; /**< 0 when summed over classes */
-	uint64_t cached;     /**< objects in its caches now */
-	uint64_t alloc_cache_hits;
-	uint64_t alloc_cache_misses;
-	uint64_t alloc_nomem;
-	uint64_t free_cache_hits;
-	uint64_t free_cache_misses;
+  size_t struct_size;
+  uint64_t class_size; /**< 0 when summed over classes */
+  uint64_t cached;     /**< objects in its caches now */
+  uint64_t alloc_cache_hits;
+  uint64_t alloc_cache_misses;
+  uint64_t alloc_nomem;
+  uint64_t free_cache_hits;
+  uint64_t free_cache_misses;
 } fastmem_slot_stats_t;
 
 typedef struct {
-	size_t struct_size;
-	uint64_t bytes_backing;
-	uint64_t bytes_slabs;
-	uint64_t bytes_free;     /**< in no slab */
-	uint64_t bytes_metadata; /**< the books counted against its limit */
-	uint64_t limit;
-	uint32_t regions;
-	int32_t node;
+  size_t struct_size;
+  uint64_t bytes_backing;
+  uint64_t bytes_slabs;
+  uint64_t bytes_free;     /**< in no slab */
+  uint64_t bytes_metadata; /**< the books counted against its limit */
+  uint64_t limit;
+  uint32_t regions;
+  int32_t node;
 } fastmem_node_stats_t;
 
 /* 0, or -EINVAL (NULL, struct_size 0, no such class, slot or node). */
@@ -293,7 +301,7 @@ FASTMEM_API int fastmem_stats(fastmem_heap_t *heap, fastmem_stats_t *stats);
 FASTMEM_API int fastmem_stats_class(fastmem_heap_t *heap, size_t class_size, fastmem_class_stats_t *stats);
 FASTMEM_API int fastmem_stats_slot(fastmem_heap_t *heap, unsigned int slot, fastmem_slot_stats_t *stats);
 FASTMEM_API int fastmem_stats_slot_class(fastmem_heap_t *heap, unsigned int slot, size_t class_size,
-					 fastmem_slot_stats_t *stats);
+                                         fastmem_slot_stats_t *stats);
 FASTMEM_API int fastmem_stats_node(fastmem_heap_t *heap, int node, fastmem_node_stats_t *stats);
 /** Totals, hits and misses start again from 0; what is in use, cached and held stays true. */
 FASTMEM_API void fastmem_stats_reset(fastmem_heap_t *heap);
@@ -302,7 +310,8 @@ FASTMEM_API void fastmem_stats_reset(fastmem_heap_t *heap);
 FASTMEM_API unsigned int fastmem_slot(void);
 FASTMEM_API unsigned int fastmem_max_slots(void);
 
-/* ---- log --------------------------------------------------------------------------------------------------------------- */
+/* ---- log
+ * --------------------------------------------------------------------------------------------------------------- */
 
 enum fastmem_log_level { FASTMEM_LOG_INFO = 0, FASTMEM_LOG_WARNING = 1, FASTMEM_LOG_ERROR = 2 };
 

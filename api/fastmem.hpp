@@ -2,10 +2,10 @@
 /// @file fastmem.hpp
 /// fastmem for C++20. The hot functions are inline: alloc, free, and their handle twins cost a few instructions.
 ///
-/// Thread rules: every function from any thread at any time, but for a Heap's destruction. An object may be freed by another
-/// thread than the one that allocated it. No function from a signal handler. No exceptions are thrown.
-/// Errors: nullptr or an ErrorCode; last_error() has the calling thread's last one, with a sentence for people.
-/// Units: fastmem::Bytes where a type says it, plain std::size_t bytes where C++ programs expect them.
+/// Thread rules: every function from any thread at any time, but for a Heap's destruction. An object may be freed by
+/// another thread than the one that allocated it. No function from a signal handler. No exceptions are thrown. Errors:
+/// nullptr or an ErrorCode; last_error() has the calling thread's last one, with a sentence for people. Units:
+/// fastmem::Bytes where a type says it, plain std::size_t bytes where C++ programs expect them.
 #pragma once
 
 #include <cstddef>
@@ -36,12 +36,12 @@ struct Config {
   IovaMode iova = IovaMode::kAuto;
   Profile profile = Profile::kFine;
   Misuse misuse = Misuse::kReport;
-  std::size_t default_align = 16;        ///< when 0 is asked: a power of two, 16 .. 4096; 64 for cache lines
-  Bytes region_size = kMiB * 128;        ///< growth step; halved when memory is short
-  Bytes address_space;                   ///< most the heap can ever hold; 0: chosen from the machine
+  std::size_t default_align = 16;  ///< when 0 is asked: a power of two, 16 .. 4096; 64 for cache lines
+  Bytes region_size = kMiB * 128;  ///< growth step; halved when memory is short
+  Bytes address_space;             ///< most the heap can ever hold; 0: chosen from the machine
   Bytes limit_per_node = kUnlimited;
-  Backing* backing = nullptr;            ///< memory of your own (then `pages`, `iova`, `address_space` say nothing)
-  const Topology* topology = nullptr;    ///< nullptr: this machine
+  Backing* backing = nullptr;          ///< memory of your own (then `pages`, `iova`, `address_space` say nothing)
+  const Topology* topology = nullptr;  ///< nullptr: this machine
 };
 
 /// A size class on a node, resolved once. Valid as long as its heap, shared freely between threads.
@@ -61,7 +61,8 @@ class Heap {
   /// kUnsupported: the named page kind or IOVA mode is not there; the text names what is missing and the remedy.
   FASTMEM_EXPORT static Result<Heap> create(const Config& config = {});
 
-  /// The process's default heap, made with the defaults when it does not exist. nullptr: it cannot be; see last_error().
+  /// The process's default heap, made with the defaults when it does not exist. nullptr: it cannot be; see
+  /// last_error().
   FASTMEM_EXPORT static Heap* default_heap();
 
   Heap(Heap&& other) noexcept : heap_(std::exchange(other.heap_, nullptr)) {}
@@ -128,8 +129,8 @@ class Heap {
 
   /// Takes memory ahead of need until the node (kAnyNode: all together, nearest first) holds `size` bytes.
   Error reserve(Bytes size, NodeId node = kAnyNode) { return heap_->reserve(size, node); }
-  /// Most bytes of a node (kAnyNode: of each) that the heap may use, its books counted. Below what is held: nothing is taken
-  /// away, nothing grows. 0: no growth. kUnlimited: none.
+  /// Most bytes of a node (kAnyNode: of each) that the heap may use, its books counted. Below what is held: nothing is
+  /// taken away, nothing grows. 0: no growth. kUnlimited: none.
   Error set_limit(Bytes limit, NodeId node = kAnyNode) { return heap_->set_limit(limit, node); }
   Result<Bytes> limit(NodeId node) const { return heap_->limit(node); }
   /// The calling thread's cached objects go back to the heap.

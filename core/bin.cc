@@ -110,9 +110,14 @@ void Bin::drain_locked(void* const* objects, std::uint32_t n, Strays& strays) {
     Extent& e = (*context_.extents)[i];
     const auto offset = static_cast<std::size_t>(static_cast<std::byte*>(object) - context_.map->address_of(i));
     switch (slab::put(e, *class_, offset)) {
-      case slab::Put::kDone: break;
-      case slab::Put::kWasFree: strays.add(object, Stray::kWasFree, id_, id_); continue;
-      case slab::Put::kInsideObject: strays.add(object, Stray::kInsideObject, id_, id_); continue;
+      case slab::Put::kDone:
+        break;
+      case slab::Put::kWasFree:
+        strays.add(object, Stray::kWasFree, id_, id_);
+        continue;
+      case slab::Put::kInsideObject:
+        strays.add(object, Stray::kInsideObject, id_, id_);
+        continue;
     }
     ++free_;
     file(i);
@@ -158,7 +163,8 @@ ExtentIndex Bin::new_slab() {
     pages_->give(i);
     return kNoExtent;
   }
-  if (!slab::bitmap_is_inline(*class_)) pages_->count_books(static_cast<std::ptrdiff_t>(slab::bitmap_bytes(*class_).rep));
+  if (!slab::bitmap_is_inline(*class_))
+    pages_->count_books(static_cast<std::ptrdiff_t>(slab::bitmap_bytes(*class_).rep));
   context_.map->set(i, class_->granules, id_);
   free_ += class_->objects;
   ++acquires_;
@@ -176,7 +182,8 @@ void Bin::release_slab(ExtentIndex i) {
   ++releases_;
   context_.map->set(i, class_->granules, kNoBin);
   slab::unmake(e, *class_, *context_.arena);
-  if (!slab::bitmap_is_inline(*class_)) pages_->count_books(-static_cast<std::ptrdiff_t>(slab::bitmap_bytes(*class_).rep));
+  if (!slab::bitmap_is_inline(*class_))
+    pages_->count_books(-static_cast<std::ptrdiff_t>(slab::bitmap_bytes(*class_).rep));
   pages_->give(i);
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/bin.h -- floor 2 (core). One Bin per (node, class).
-// What:      owns the slabs of one class on one node, and a depot of full magazines; trades whole magazines with caches.
-// Invariant: free_ == the sum of its slabs' free counts; a slab is in the list that its free count says
+// What:      owns the slabs of one class on one node, and a depot of full magazines; trades whole magazines with
+// caches. Invariant: free_ == the sum of its slabs' free counts; a slab is in the list that its free count says
 //                                                                                      -> check_invariants()
 // Callers:   Heap's slow functions, Slot. Never api/.
-// Locks:     mutex_ (rank kBin) guards every mutable field and the descriptors of its slabs; kPageHeap and kArena may be
+// Locks:     mutex_ (rank kBin) guards every mutable field and the descriptors of its slabs; kPageHeap and kArena may
+// be
 //            taken inside it.
 #pragma once
 
@@ -26,8 +27,8 @@ struct BinContext {
 };
 
 struct BinCounts {
-  std::uint64_t free = 0;     // objects free in slabs
-  std::uint64_t depot = 0;    // objects in the depot's magazines
+  std::uint64_t free = 0;   // objects free in slabs
+  std::uint64_t depot = 0;  // objects in the depot's magazines
   std::uint64_t slabs = 0;
   std::uint64_t acquires = 0;
   std::uint64_t releases = 0;
@@ -48,8 +49,8 @@ class alignas(kLinePair) Bin {
   // nullptr: no memory for another magazine; the objects are in their slabs then and `full` is empty and the caller's.
   Magazine* exchange_full(Magazine* full, Strays& strays) FM_EXCLUDES(mutex_);
 
-  // Objects from slabs into out[0 .. n), those to be popped first at the end. A new slab is made where the page heap has
-  // room. Fewer than n: no more can be had without growing.
+  // Objects from slabs into out[0 .. n), those to be popped first at the end. A new slab is made where the page heap
+  // has room. Fewer than n: no more can be had without growing.
   std::uint32_t refill(void** out, std::uint32_t n) FM_EXCLUDES(mutex_);
 
   // Objects back into their slabs.

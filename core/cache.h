@@ -2,7 +2,8 @@
 // core/cache.h -- floor 2 (core). The stack of free objects that a slot has for one bin: what alloc and free touch.
 // What:      three pointers into the loaded magazine's array. The processor renames the memory cell `top` between a pop
 //            and the next push, which an index beside an array does not get. Objects themselves are never touched.
-// Threads:   the slot's owner pops and pushes at the top without a lock or an atomic instruction. Another thread that has
+// Threads:   the slot's owner pops and pushes at the top without a lock or an atomic instruction. Another thread that
+// has
 //            run out of memory may take objects from the bottom, holding the slot's lock: it raises `base`, makes every
 //            running thread pass a barrier (heavy_fence), and reads `top`. A pop lowers `top` first and looks at `base`
 //            after it (light_fence), so one of the two sees the other: Chase and Lev's deque ("Dynamic circular
@@ -43,9 +44,11 @@ class Cache {
   // push; false: full, the slow twin serves.
   [[gnu::always_inline]] bool push(void* object) {
     const Cell cell = top_.load(std::memory_order_relaxed);
-    if (cell >= end_.load(std::memory_order_relaxed)) [[unlikely]] return false;
+    if (cell >= end_.load(std::memory_order_relaxed)) [[unlikely]]
+      return false;
     *at(cell) = object;
-    top_.store(cell + sizeof(void*), std::memory_order_release);  // publishes the cell; pairs with top_acquire() of a thief
+    top_.store(cell + sizeof(void*),
+               std::memory_order_release);  // publishes the cell; pairs with top_acquire() of a thief
     count_up(frees_);
     return true;
   }
@@ -95,13 +98,14 @@ class Cache {
   void count_frees(std::uint64_t n) { frees_.store(frees() + n, std::memory_order_relaxed); }
 
  private:
-  using Cell = std::uintptr_t;  // the address of a void*
+  using Cell = std::uintptr_t;              // the address of a void*
   static constexpr Cell kNever = ~Cell{0};  // above every cell
   [[gnu::always_inline]] static void** at(Cell cell) { return reinterpret_cast<void**>(cell); }
   [[gnu::always_inline]] static Cell of(void** cell) { return reinterpret_cast<Cell>(cell); }
 
-  // In this order: an object's first word and a cell 4 KiB apart look alike to the processor, which then makes a load wait
-  // for a store that is none of its business. Objects begin at multiples of 16 and more; only the counter does too.
+  // In this order: an object's first word and a cell 4 KiB apart look alike to the processor, which then makes a load
+  // wait for a store that is none of its business. Objects begin at multiples of 16 and more; only the counter does
+  // too.
   std::atomic<std::uint64_t> frees_{0};  // writer: the owner. relaxed: readers tolerate stale
   std::atomic<Cell> top_{0};             // writer: the owner
   std::atomic<Cell> base_{kNever};       // writer: under the slot's lock

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// core/extent.h -- floor 2 (core). What is known of each granule: an out-of-line descriptor, in a flat table beside the map.
-// What:      an extent is a run of granules of one region: free, a slab, or (later) one large object. Its descriptor is
+// core/extent.h -- floor 2 (core). What is known of each granule: an out-of-line descriptor, in a flat table beside the
+// map. What:      an extent is a run of granules of one region: free, a slab, or (later) one large object. Its
+// descriptor is
 //            that of its first granule; the others only point back to it.
 // Threads:   the owner of an extent writes its descriptor: PageHeap while it is free, its Bin while it is a slab.
 #pragma once
@@ -18,18 +19,18 @@ inline constexpr ExtentIndex kNoExtent = ~ExtentIndex{0};
 enum class ExtentKind : std::uint8_t { kNone = 0, kFree, kSlab, kLarge };
 
 struct Extent {
-  ExtentIndex head;      // the first granule of the extent this granule is in
+  ExtentIndex head;  // the first granule of the extent this granule is in
   std::uint32_t granules;
-  ExtentIndex next;      // in the list that kind and bin say
+  ExtentIndex next;  // in the list that kind and bin say
   ExtentIndex prev;
   std::uint16_t region;  // 1-based number of the region; 0: no memory here. Set for every granule, constant while there
   ExtentKind kind;
   std::uint8_t unused;
-  BinId bin;             // kSlab, as are the fields below
-  std::uint16_t list;    // which of the bin's lists it is in
-  std::uint32_t free;    // objects whose bit is set
-  std::uint32_t hint;    // no word below this one has a bit set
-  std::uint64_t* bitmap; // bit set: the object is in the slab, free; &word for slabs of up to 64 objects
+  BinId bin;              // kSlab, as are the fields below
+  std::uint16_t list;     // which of the bin's lists it is in
+  std::uint32_t free;     // objects whose bit is set
+  std::uint32_t hint;     // no word below this one has a bit set
+  std::uint64_t* bitmap;  // bit set: the object is in the slab, free; &word for slabs of up to 64 objects
   std::uint64_t word;
   std::uint64_t unused2[2];
 };

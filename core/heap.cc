@@ -125,8 +125,8 @@ Result<Heap*> Heap::build(const HeapConfig& config) {
   auto* const state = ::new (base) HeapState(base + state_bytes.rep, arena_bytes - state_bytes, config.profile);
   state->map = PageMap(window, base + arena_bytes.rep);
   state->extents = ExtentTable(base + arena_bytes.rep + map_bytes.rep);
-  Cache* const no_caches = make_nodes_and_bins(*state, *config.topology, config.limit_per_node) ? make_caches(*state)
-                                                                                               : nullptr;
+  Cache* const no_caches =
+      make_nodes_and_bins(*state, *config.topology, config.limit_per_node) ? make_caches(*state) : nullptr;
   Slot* const shared = no_caches != nullptr ? make_slot(*state) : nullptr;
   if (shared == nullptr) return give_up();
   state->slots[0].store(shared, std::memory_order_release);
@@ -171,7 +171,8 @@ Slot* Heap::own_slot_slow() {
     return nullptr;
   }
   if (lost_) {
-    fail(ErrorCode::kNotReady, "this heap's memory is not inherited by fork (hugetlb pages, or pages locked for a device)");
+    fail(ErrorCode::kNotReady,
+         "this heap's memory is not inherited by fork (hugetlb pages, or pages locked for a device)");
     return nullptr;
   }
   const SlotId id = claim_thread_slot();

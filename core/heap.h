@@ -50,14 +50,14 @@ struct IovaSegment {
 
 class FASTMEM_EXPORT alignas(kLinePair) Heap {
  public:
-  // The topology outlives the heap, and so does the backing unless the heap owns it (it then goes with the heap, also when
-  // none comes to be).
+  // The topology outlives the heap, and so does the backing unless the heap owns it (it then goes with the heap, also
+  // when none comes to be).
   static Result<Heap*> create(const HeapConfig& config);
   // No other thread may use the heap any more. Live objects go too.
   void destroy();
 
-  // Stands where a heap will be: it has nothing and refuses everything with kNotReady, so that the hot path of a heap that
-  // comes on first use has no check for it.
+  // Stands where a heap will be: it has nothing and refuses everything with kNotReady, so that the hot path of a heap
+  // that comes on first use has no check for it.
   static Heap absent;
   bool is_absent() const { return state_ == nullptr; }
 
@@ -76,12 +76,14 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   [[gnu::always_inline]] void* alloc_or(std::size_t size, Slow slow) {
     Cache& cache = cache_at(view().local, sizes_.words(size));
     void** const cell = cache.claim();
-    if (!cache.holds(cell)) [[unlikely]] return slow(*this, size);
+    if (!cache.holds(cell)) [[unlikely]]
+      return slow(*this, size);
     return Cache::object_at(cell);
   }
   template <class Slow>
   [[gnu::always_inline]] auto free_or(void* p, Slow slow) -> decltype(slow(*this, p)) {
-    if (!cache_at(view().all, map_.words(p)).push(p)) [[unlikely]] return slow(*this, p);
+    if (!cache_at(view().all, map_.words(p)).push(p)) [[unlikely]]
+      return slow(*this, p);
     return {};
   }
   [[gnu::cold]] void* alloc_slow(std::size_t size);
@@ -90,19 +92,22 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // By a caller who knows the size it asked for, with no alignment above the default.
   [[gnu::always_inline]] ErrorCode free_sized(void* p, std::size_t size) {
     if (node_count_ != 1) return free(p);  // the size tells the class, the address the node
-    if (!cache_at(view().all, sizes_.words(size)).push(p)) [[unlikely]] return free_slow(p);
+    if (!cache_at(view().all, sizes_.words(size)).push(p)) [[unlikely]]
+      return free_slow(p);
     return ErrorCode::kOk;
   }
 
   [[gnu::always_inline]] void* alloc(Handle handle) {
     Cache& cache = view().all[handle.rep];
     void** const cell = cache.claim();
-    if (!cache.holds(cell)) [[unlikely]] return handle_alloc_slow(handle);
+    if (!cache.holds(cell)) [[unlikely]]
+      return handle_alloc_slow(handle);
     return Cache::object_at(cell);
   }
 
   [[gnu::always_inline]] ErrorCode free(Handle handle, void* p) {
-    if (!view().all[handle.rep].push(p)) [[unlikely]] return handle_free_slow(handle, p);
+    if (!view().all[handle.rep].push(p)) [[unlikely]]
+      return handle_free_slow(handle, p);
     return ErrorCode::kOk;
   }
 
@@ -153,7 +158,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // Stops the program where the books do not add up. Other threads may go on.
   void check_invariants() const;
 
-  // ---- for core/heap_list.cc: first use, thread exit and fork ------------------------------------------------------------------
+  // ---- for core/heap_list.cc: first use, thread exit and fork
+  // ------------------------------------------------------------------
 
   void fill_views();  // the absent heap's, before any thread has a slot
   void flush_slot(SlotId slot);
@@ -219,7 +225,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // Arguments.
   ErrorCode resolve(std::size_t size, std::size_t align, unsigned flags, ClassId& size_class) const;
   int node_index(NodeId node) const;  // -1: not there
-  unsigned home();  // the index of the calling thread's home node
+  unsigned home();                    // the index of the calling thread's home node
   unsigned row_of(unsigned node) const { return node * kMaxClasses; }
   BinId bin_id(unsigned node, ClassId c) const { return BinId{static_cast<std::uint16_t>(row_of(node) + c.rep)}; }
   Bin& bin(BinId id) const { return state_->bins[id.rep]; }
@@ -241,7 +247,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   const Topology* topology_ = nullptr;
   Cache* no_caches_;  // a row for each node, all without a magazine: the view of a thread without a slot
   HeapConfig config_;
-  Bytes reserved_;    // of the address space that begins at state_
+  Bytes reserved_;  // of the address space that begins at state_
   Bytes own_bytes_;
   bool lost_ = false;  // in the child of a fork that did not inherit the regions. Written while no other thread runs
   mutable Mutex admin_{LockRank::kHeapAdmin};  // reserve, limits, trim, reset

@@ -12,7 +12,8 @@ constexpr unsigned kMostTries = 64;  // each follows progress; other threads may
 
 }  // namespace
 
-// ---- arguments --------------------------------------------------------------------------------------------------------
+// ---- arguments
+// --------------------------------------------------------------------------------------------------------
 
 ErrorCode Heap::resolve(std::size_t size, std::size_t align, unsigned flags, ClassId& size_class) const {
   if ((flags & ~kKnownFlags) != 0) return fail(ErrorCode::kInvalid, "unknown flags %#x", flags & ~kKnownFlags);
@@ -30,7 +31,8 @@ ErrorCode Heap::resolve(std::size_t size, std::size_t align, unsigned flags, Cla
   return ErrorCode::kOk;
 }
 
-// ---- alloc ------------------------------------------------------------------------------------------------------------
+// ---- alloc
+// ------------------------------------------------------------------------------------------------------------
 
 void* Heap::alloc_with(std::size_t size, std::size_t align, unsigned flags, NodeId node) {
   ClassId size_class;
@@ -58,10 +60,10 @@ void* Heap::alloc_with(Handle handle, unsigned flags) {
   }
   Cache& cache = view().all[handle.rep];
   void** const cell = cache.claim();
-  void* const p = cache.holds(cell) ? Cache::object_at(cell)
-                                    : serve_slow(handle.rep / static_cast<int>(kMaxClasses),
-                                                 ClassId{static_cast<std::uint8_t>(handle.rep % kMaxClasses)}, flags,
-                                                 has_view());
+  void* const p = cache.holds(cell)
+                      ? Cache::object_at(cell)
+                      : serve_slow(handle.rep / static_cast<int>(kMaxClasses),
+                                   ClassId{static_cast<std::uint8_t>(handle.rep % kMaxClasses)}, flags, has_view());
   if (p != nullptr && (flags & kZero) != 0) std::memset(p, 0, class_in(handle).size);
   return p;
 }
@@ -130,7 +132,8 @@ Result<Handle> Heap::handle(std::size_t size, std::size_t align, NodeId node) {
   return bin_id(static_cast<unsigned>(index), size_class);
 }
 
-// ---- free -------------------------------------------------------------------------------------------------------------
+// ---- free
+// -------------------------------------------------------------------------------------------------------------
 
 ErrorCode Heap::free_slow(void* p) {
   if (p == nullptr) return ErrorCode::kOk;
@@ -184,13 +187,15 @@ ErrorCode Heap::settle_one(const Strays::Entry& stray) {
     case Stray::kInsideObject:
       report::inner_free(config_.misuse, stray.object, home_of(stray.found_in));
       return ErrorCode::kForeignPointer;
-    case Stray::kNoSlab: break;
+    case Stray::kNoSlab:
+      break;
   }
   report::foreign_free(config_.misuse, stray.object);
   return ErrorCode::kForeignPointer;
 }
 
-// ---- realloc and size -------------------------------------------------------------------------------------------------
+// ---- realloc and size
+// -------------------------------------------------------------------------------------------------
 
 void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
   if (p == nullptr) return alloc_with(size, align, 0);

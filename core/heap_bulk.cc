@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// core/heap_bulk.cc -- floor 2 (core). Many objects in one call: all or nothing on the way in, whole runs on the way out.
+// core/heap_bulk.cc -- floor 2 (core). Many objects in one call: all or nothing on the way in, whole runs on the way
+// out.
 #include <cstring>
 
 #include "core/heap.h"
@@ -11,7 +12,8 @@ constexpr std::size_t kOnStack = 512;  // pointers gathered without memory of th
 
 }  // namespace
 
-ErrorCode Heap::alloc_bulk(void** ptrs, std::size_t n, std::size_t size, std::size_t align, unsigned flags, NodeId node) {
+ErrorCode Heap::alloc_bulk(void** ptrs, std::size_t n, std::size_t size, std::size_t align, unsigned flags,
+                           NodeId node) {
   ClassId size_class;
   if (const ErrorCode code = resolve(size, align, flags, size_class); code != ErrorCode::kOk) return code;
   if (ptrs == nullptr && n != 0) return fail(ErrorCode::kInvalid, "no array for %zu pointers", n);
@@ -37,7 +39,8 @@ ErrorCode Heap::alloc_bulk(Handle handle, void** ptrs, std::size_t n, unsigned f
 }
 
 ErrorCode Heap::pop_bulk(BinId id, void** ptrs, std::size_t n, unsigned flags) {
-  if (view().all[id.rep].count() >= n && pop_ready(id, ptrs, n) == n) [[likely]] return ErrorCode::kOk;
+  if (view().all[id.rep].count() >= n && pop_ready(id, ptrs, n) == n) [[likely]]
+    return ErrorCode::kOk;
   return pop_bulk_slow(id, ptrs, n, flags);
 }
 

@@ -40,8 +40,8 @@ Result<std::size_t> Heap::iova_segments(const void* p, Bytes size, std::span<Iov
     RegionInfo& info = state_->regions[region_of(at)];
     const auto offset = static_cast<std::size_t>(at - static_cast<const std::byte*>(info.region.base));
     const bool whole = state_->regions.is_one_run(region_of(at));
-    const std::size_t reach = whole ? info.region.size.rep - offset
-                                    : info.region.page_size.rep - (offset & (info.region.page_size.rep - 1));
+    const std::size_t reach =
+        whole ? info.region.size.rep - offset : info.region.page_size.rep - (offset & (info.region.page_size.rep - 1));
     const Bytes step = std::min(size, Bytes{reach});
     if (iova == run_end) {
       if (runs <= out.size()) out[runs - 1].size += step;

@@ -23,7 +23,8 @@ void on_slot_exit(SlotId slot) {
   for (Heap* heap = g_heaps.first; heap != nullptr; heap = heap->next_in_list) heap->flush_slot(slot);
 }
 
-// fork copies only the calling thread: every lock is held across it, so that none is inherited from a thread that is gone.
+// fork copies only the calling thread: every lock is held across it, so that none is inherited from a thread that is
+// gone.
 void before_fork() FM_NO_THREAD_SAFETY_ANALYSIS {
   g_heaps.mutex.lock_for_fork();
   lock_slots_for_fork();

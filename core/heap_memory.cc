@@ -18,7 +18,8 @@ Error limit_reached(NodeId node, Bytes limit, Bytes held) {
 
 }  // namespace
 
-// ---- more room for a bin: what lies about, then more memory, then what others hoard -------------------------------------
+// ---- more room for a bin: what lies about, then more memory, then what others hoard
+// -------------------------------------
 
 // True: something changed, and it is worth another look.
 bool Heap::make_room_slow(unsigned node, const SizeClass& needed) {
@@ -104,7 +105,8 @@ bool Heap::reclaim_slow(unsigned node) {
   return released || moved != 0;
 }
 
-// ---- what users ask for -----------------------------------------------------------------------------------------------
+// ---- what users ask for
+// -----------------------------------------------------------------------------------------------
 
 Error Heap::reserve(Bytes size, NodeId node) {
   const int only = node == kAnyNode ? -1 : node_index(node);
@@ -121,7 +123,8 @@ Error Heap::reserve(Bytes size, NodeId node) {
     while (held() < size && error.ok()) error = grow_by(n, config_.region_size, backing_->region_unit());
     if (held() >= size) return {};
   }
-  Error told = make_error(ErrorCode::kNoMemory, "%zu MiB asked, %zu MiB held: %.280s", size / kMiB, held() / kMiB, error.text);
+  Error told =
+      make_error(ErrorCode::kNoMemory, "%zu MiB asked, %zu MiB held: %.280s", size / kMiB, held() / kMiB, error.text);
   return told;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/heap_state.h -- floor 2 (core). Everything a heap knows, as plain data at the start of its arena.
-// What:      no virtual function, no function pointer, no pointer into one process: a second process that maps the arena at
+// What:      no virtual function, no function pointer, no pointer into one process: a second process that maps the
+// arena at
 //            the same address finds a heap. What belongs to this process alone (Backing, Topology, views) is in Heap.
 // Callers:   Heap makes it and is its only user.
 #pragma once
@@ -59,8 +60,8 @@ struct HeapState {
   ExtentTable extents;
   RegionTable regions;
   unsigned node_count = 0;
-  NodeState* nodes = nullptr;          // [node_count]
-  Bin* bins = nullptr;                 // [node_count * kMaxClasses]; the first of each row serves no class
+  NodeState* nodes = nullptr;                // [node_count]
+  Bin* bins = nullptr;                       // [node_count * kMaxClasses]; the first of each row serves no class
   std::atomic<Slot*> slots[kMaxSlots] = {};  // release: publishes the slot; pairs with Heap::slot()
 
   std::atomic<std::uint64_t> elsewhere{0};  // relaxed: statistics

@@ -19,6 +19,14 @@ struct Magazine {
 
   void** objects() { return reinterpret_cast<void**>(this + 1); }
 
+  // Its lines were last written by another core: fetched all at once, before the first is waited for.
+  void prefetch(bool to_write) {
+    for (std::size_t at = 0; at < size(capacity).rep; at += kCacheLine) {
+      const char* const line = reinterpret_cast<const char*>(this) + at;
+      to_write ? __builtin_prefetch(line, 1) : __builtin_prefetch(line, 0);
+    }
+  }
+
   // An odd number of lines: the arrays of many caches then begin in different cache sets.
   static constexpr Bytes size(std::uint32_t capacity) {
     const std::size_t lines = (sizeof(Magazine) + capacity * sizeof(void*) + kCacheLine - 1) / kCacheLine;

@@ -35,7 +35,9 @@ class PageHeap {
   Bytes room_to_grow() const FM_EXCLUDES(mutex_);
   void set_limit(Bytes limit) FM_EXCLUDES(mutex_);
   Bytes limit() const { return Bytes{limit_.load(std::memory_order_relaxed)}; }
-  void count_books(std::ptrdiff_t bytes) { books_.fetch_add(static_cast<std::size_t>(bytes), std::memory_order_relaxed); }
+  void count_books(std::ptrdiff_t bytes) {
+    books_.fetch_add(static_cast<std::size_t>(bytes), std::memory_order_relaxed);
+  }
 
   Bytes held() const { return Bytes{held_.load(std::memory_order_relaxed) * kGranule}; }
   Bytes used() const { return Bytes{used_.load(std::memory_order_relaxed) * kGranule}; }
@@ -64,10 +66,10 @@ class PageHeap {
   mutable Mutex mutex_{LockRank::kPageHeap};
   const PageMap* map_;
   ExtentTable* extents_;
-  std::uint32_t doublings_ FM_GUARDED_BY(mutex_) = 0;              // bit d: some list of doubling d holds an extent
-  std::uint8_t quarters_[kDoublings] FM_GUARDED_BY(mutex_) = {};   // bit q: list [d][q] does
+  std::uint32_t doublings_ FM_GUARDED_BY(mutex_) = 0;             // bit d: some list of doubling d holds an extent
+  std::uint8_t quarters_[kDoublings] FM_GUARDED_BY(mutex_) = {};  // bit q: list [d][q] does
   ExtentList lists_[kDoublings][kQuarters] FM_GUARDED_BY(mutex_);
-  std::size_t floor_ FM_GUARDED_BY(mutex_) = 0;                    // bytes held when the limit was set: never taken away
+  std::size_t floor_ FM_GUARDED_BY(mutex_) = 0;  // bytes held when the limit was set: never taken away
 
   // Written under mutex_; relaxed: readers tolerate stale.
   std::atomic<std::size_t> limit_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/page_map.h -- floor 2 (core). From an address to its bin: one flat array over the backing's window.
-// What:      one 16-bit bin number per granule of 64 KiB; 0 where there is no slab. The array is address space that reads
+// What:      one 16-bit bin number per granule of 64 KiB; 0 where there is no slab. The array is address space that
+// reads
 //            as zeroes; it becomes writable only where regions are, so a foreign pointer finds 0 and nothing crashes.
 // Callers:   Heap::free (hot); PageHeap writes it as slabs come and go.
 // Threads:   find() from any thread without a lock. Writers own the slab's extent.
@@ -29,7 +30,8 @@ class PageMap {
   // In words of a slot's caches.
   [[gnu::always_inline]] unsigned words(const void* p) const {
     const std::size_t g = granule_of(p);
-    if (g >= granules_) [[unlikely]] return 0;
+    if (g >= granules_) [[unlikely]]
+      return 0;
     // relaxed: whoever passed the pointer on also passed on what set() stored before the object was handed out
     return bins_[g].load(std::memory_order_relaxed);
   }

@@ -38,17 +38,19 @@ void RegionTable::remove(RegionNumber number) {
 
 Iova RegionTable::iova_of(RegionNumber number, const void* p, Backing& backing, Error& error) {
   RegionInfo& info = (*this)[number];
-  const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(p) -
-                                               static_cast<const std::byte*>(info.region.base));
+  const auto offset =
+      static_cast<std::size_t>(static_cast<const std::byte*>(p) - static_cast<const std::byte*>(info.region.base));
   for (;;) {
     switch (info.iova.load(std::memory_order_acquire)) {
-      case IovaState::kOneRun: return Iova{info.run.rep + offset};
+      case IovaState::kOneRun:
+        return Iova{info.run.rep + offset};
       case IovaState::kTable: {
         const std::size_t in_page = offset & (info.region.page_size.rep - 1);
         return Iova{info.table[offset >> info.page_shift].rep + in_page};
       }
       case IovaState::kUnknown:
-      case IovaState::kUnavailable: break;
+      case IovaState::kUnavailable:
+        break;
     }
     error = ask(info, backing);
     if (!error.ok()) return kBadIova;

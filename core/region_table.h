@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/region_table.h -- floor 2 (core). A heap's regions by number, and the device addresses of their pages.
-// What:      an IOVA is found in O(1): the granule's descriptor names the region; a region that is one run in IOVA space
+// What:      an IOVA is found in O(1): the granule's descriptor names the region; a region that is one run in IOVA
+// space
 //            has one base, any other a table with an entry for each backing page. Asked of the backing on first need.
 // Callers:   Heap: growth adds, trim removes, virt_to_iova reads.
-// Locks:     mutex_ (rank kRegionTable) guards adding, removing and the first question; reading takes none: a caller that
+// Locks:     mutex_ (rank kRegionTable) guards adding, removing and the first question; reading takes none: a caller
+// that
 //            asks about memory it owns keeps the region in place.
 #pragma once
 
@@ -23,12 +25,12 @@ enum class IovaState : std::uint8_t { kUnknown, kOneRun, kTable, kUnavailable };
 
 struct RegionInfo {
   Region region;
-  unsigned node;                 // index among the heap's nodes
+  unsigned node;  // index among the heap's nodes
   unsigned page_shift;
   bool present;
-  std::atomic<IovaState> iova;   // release: publishes run and table; pairs with RegionTable::iova_of()
-  Iova run;                      // kOneRun: of the first byte
-  Iova* table;                   // kTable: of each page
+  std::atomic<IovaState> iova;  // release: publishes run and table; pairs with RegionTable::iova_of()
+  Iova run;                     // kOneRun: of the first byte
+  Iova* table;                  // kTable: of each page
 };
 
 class RegionTable {
@@ -44,7 +46,9 @@ class RegionTable {
 
   // The IOVA of a byte of the region; kBadIova and an error when there is none.
   Iova iova_of(RegionNumber number, const void* p, Backing& backing, Error& error) FM_EXCLUDES(mutex_);
-  bool is_one_run(RegionNumber number) { return (*this)[number].iova.load(std::memory_order_acquire) == IovaState::kOneRun; }
+  bool is_one_run(RegionNumber number) {
+    return (*this)[number].iova.load(std::memory_order_acquire) == IovaState::kOneRun;
+  }
 
   bool all_inherited_by_fork();
   Mutex& mutex() { return mutex_; }

@@ -3,7 +3,8 @@
 // What:      two profiles, both made at compile time. fine: four classes per doubling (so at most a fifth is lost to
 //            rounding above 64 B); rfc: powers of two.
 // Invariant: class_of(s) is the smallest class that holds s; every class is a multiple of the largest power of two that
-//            divides it and slabs are aligned to that, so an alignment is had by rounding the size up to a multiple of it
+//            divides it and slabs are aligned to that, so an alignment is had by rounding the size up to a multiple of
+//            it
 //            -> size_class_proof.cc, over every size
 // Callers:   Heap's hot path through SizeTable; everything else through SizeClasses.
 #pragma once
@@ -27,12 +28,12 @@ inline constexpr std::size_t kGranule = 64 * kKiB.rep;  // the page heap's unit;
 // What one class is made of.
 struct SizeClass {
   std::uint32_t size = 0;
-  std::uint32_t objects = 0;      // per slab: always a power of two, so bitmap words are full and no byte is left over
-  std::uint32_t granules = 0;     // per slab
-  std::uint32_t align = 0;        // the largest power of two that divides size: a slab is aligned to it
-  std::uint64_t reciprocal = 0;   // index of an object == offset * reciprocal >> kReciprocalShift
-  std::uint16_t magazine = 0;     // objects a magazine holds
-  std::uint16_t depot = 0;        // full magazines a bin keeps before it fills slabs again
+  std::uint32_t objects = 0;     // per slab: always a power of two, so bitmap words are full and no byte is left over
+  std::uint32_t granules = 0;    // per slab
+  std::uint32_t align = 0;       // the largest power of two that divides size: a slab is aligned to it
+  std::uint64_t reciprocal = 0;  // index of an object == offset * reciprocal >> kReciprocalShift
+  std::uint16_t magazine = 0;    // objects a magazine holds
+  std::uint16_t depot = 0;       // full magazines a bin keeps before it fills slabs again
 };
 
 inline constexpr unsigned kReciprocalShift = 42;
@@ -122,7 +123,8 @@ constexpr ClassId class_of(Profile profile, std::size_t size) {
 }
 
 // The same as two small tables, with a heap's least alignment folded in: what the hot path reads. The profile costs it
-// nothing, and the entry for size 0 is kNoClass, whose caches are always empty. Entries are in words of a row of caches.
+// nothing, and the entry for size 0 is kNoClass, whose caches are always empty. Entries are in words of a row of
+// caches.
 struct SizeTable {
   static constexpr unsigned kWordsPerClass = 4;
   static constexpr std::size_t kSmallMost = 1024;
@@ -134,7 +136,8 @@ struct SizeTable {
   std::uint8_t large[kLargeEntries];
 
   [[gnu::always_inline]] unsigned words(std::size_t size) const {
-    if (size <= kSmallMost) [[likely]] return small[(size + (1u << kSmallShift) - 1) >> kSmallShift];
+    if (size <= kSmallMost) [[likely]]
+      return small[(size + (1u << kSmallShift) - 1) >> kSmallShift];
     const std::size_t index = (size - 1) >> kLargeShift;
     return index + 1 < kLargeEntries ? large[index + 1] : 0;
   }

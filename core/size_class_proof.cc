@@ -16,7 +16,7 @@ constexpr bool classes_are_sound(Profile profile) {
     if (c.granules == 0 || c.granules * kGranule > 2 * kMiB.rep) return false;
     if (c.size % c.align != 0 || !is_power_of_two(c.align)) return false;
     if (is_power_of_two(c.size) && c.align != c.size) return false;
-    for (std::uint32_t k = 0; k < c.objects; k += c.objects > 512 ? 61 : 1) {
+    for (std::uint32_t k = 0; k<c.objects; k += c.objects> 512 ? 61 : 1) {
       const std::uint64_t first = std::uint64_t{k} * c.size;
       if (first * c.reciprocal >> kReciprocalShift != k) return false;
       if ((first + c.size - 1) * c.reciprocal >> kReciprocalShift != k) return false;
@@ -25,8 +25,8 @@ constexpr bool classes_are_sound(Profile profile) {
   return all.classes[all.count].size == kMaxSize;
 }
 
-// Every size falls in the smallest class that holds it. Above kEach, class_of() looks at nothing below bit 8 of size - 1,
-// so a run of 256 sizes has one class, and is proved by its two ends; size_class_test.cc walks them all once more.
+// Every size falls in the smallest class that holds it. Above kEach, class_of() looks at nothing below bit 8 of size -
+// 1, so a run of 256 sizes has one class, and is proved by its two ends; size_class_test.cc walks them all once more.
 constexpr std::size_t kEach = 2048;
 constexpr std::size_t kRun = 256;
 

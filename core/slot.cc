@@ -69,6 +69,7 @@ bool Slot::fill(Bin& bin, Pair p) {
     filled = empty;
     filled->count = bin.refill(filled->objects(), filled->capacity);
   }
+  filled->prefetch(false);
   p.book.brought += filled->count;
   load(p, filled);
   return filled->count != 0;
@@ -94,6 +95,7 @@ bool Slot::make_space(Bin& bin, Pair p, Strays& strays) {
     empty = bin.exchange_full(p.book.previous, strays);
     if (empty == nullptr) empty = p.book.previous;  // drained, for want of memory for another
   }
+  if (empty != nullptr) empty->prefetch(true);
   p.book.previous = full;
   if (empty == nullptr) {  // no memory for a magazine: the loaded one is drained instead
     if (full == nullptr) return false;

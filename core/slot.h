@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/slot.h -- floor 2 (core). One Slot per thread that uses the heap: its caches, for every bin of every node.
-// What:      behind each Cache a loaded and a previous magazine, so that a cache on the edge never thrashes; misses trade
+// What:      behind each Cache a loaded and a previous magazine, so that a cache on the edge never thrashes; misses
+// trade
 //            whole magazines with the bin. A slot outlives its thread: the next thread with its number goes on with it.
 // Invariant: allocs == brought + frees - taken - in the cache now (statistics are derived from it)
 // Callers:   Heap's slow functions; thread exit; a thread that ran out of memory (steal_slow).
@@ -43,7 +44,7 @@ struct CacheBook {
   std::uint64_t alloc_misses;
   std::uint64_t free_misses;
   std::uint64_t nomem;
-  CacheCounts at_reset;   // what counts() was when the statistics were reset
+  CacheCounts at_reset;  // what counts() was when the statistics were reset
 };
 
 class Slot {
@@ -51,7 +52,8 @@ class Slot {
   Slot(Cache* caches, CacheBook* books) : caches_(caches), books_(books) {}
 
   // The slow twins of pop and push, for the owner (or, of slot 0, for anyone).
-  // `claimed`: the owner's claim() on this cache failed and is to be undone. nullptr: the bin has nothing without growing.
+  // `claimed`: the owner's claim() on this cache failed and is to be undone. nullptr: the bin has nothing without
+  // growing.
   void* pop_slow(Bin& bin, bool claimed) FM_EXCLUDES(mutex_);
   void push_slow(Bin& bin, void* object, Strays& strays) FM_EXCLUDES(mutex_);
 

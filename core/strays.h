@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// core/strays.h -- floor 2 (core). Objects that came to a bin and are not its own to take back. The bin notes them under its
-// lock; Heap sends home or reports each once the lock is free.
+// core/strays.h -- floor 2 (core). Objects that came to a bin and are not its own to take back. The bin notes them
+// under its lock; Heap sends home or reports each once the lock is free.
 #pragma once
 
 #include <cstdint>

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// platform/address_space.h -- floor 0. Address space for the heap's own books: reserved whole, made writable piece by piece.
+// platform/address_space.h -- floor 0. Address space for the heap's own books: reserved whole, made writable piece by
+// piece.
 #pragma once
 
 #include "platform/types.h"
 
 namespace fastmem {
 
-// A reserved range that reads as zeroes and counts for nothing, not even under strict overcommit. nullptr: not to be had.
+// A reserved range that reads as zeroes and counts for nothing, not even under strict overcommit. nullptr: not to be
+// had.
 void* reserve_readable(Bytes size);
 
 // Makes [at, at + size), widened to pages, writable. false: the kernel refuses (commit limit, RLIMIT_AS).

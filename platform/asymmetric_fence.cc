@@ -17,7 +17,7 @@ bool heavy_fence() {
   Registered registered = g_registered.load(std::memory_order_relaxed);
   if (registered == Registered::kUnknown) {
     registered = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 ? Registered::kYes
-                                                                                              : Registered::kNo;
+                                                                                               : Registered::kNo;
     g_registered.store(registered, std::memory_order_relaxed);
   }
   if (registered == Registered::kYes) return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;

@@ -30,16 +30,16 @@ enum class Contiguity : std::uint8_t {
   kContiguous,  // the whole region must be one run in IOVA space
 };
 
-// A run of memory that is present: touching it never raises a signal for want of pages (hugetlb memory is proved present;
-// small pages may be touched lazily, as any process memory).
+// A run of memory that is present: touching it never raises a signal for want of pages (hugetlb memory is proved
+// present; small pages may be touched lazily, as any process memory).
 struct Region {
   void* base = nullptr;
   Bytes size;
-  Bytes page_size;               // 4 KiB, 2 MiB or 1 GiB: the unit of iova()
+  Bytes page_size;  // 4 KiB, 2 MiB or 1 GiB: the unit of iova()
   NodeId node;
-  bool zeroed = false;           // every byte reads 0
-  bool inherited_by_fork = true; // false: the child of a fork must not touch it
-  std::uint64_t cookie = 0;      // the backing's own
+  bool zeroed = false;            // every byte reads 0
+  bool inherited_by_fork = true;  // false: the child of a fork must not touch it
+  std::uint64_t cookie = 0;       // the backing's own
 };
 
 class Backing {
@@ -69,8 +69,9 @@ class Backing {
   virtual void release(const Region& region) = 0;
 
   // Fills one IOVA for each page of the region (pages.size() == region.size / region.page_size), and from then on the
-  // pages keep them. kUnsupported or kPermission when they cannot be told. Called once for a region, on first need.
-  virtual Error iova(const Region& region, std::span<Iova> pages) = 0;
+  // pages keep them. kUnsupported or kPermission when they cannot be told. Called on first need; again after an error.
+  // May clear region.inherited_by_fork: a page that must keep its frame cannot be copied on write.
+  virtual Error iova(Region& region, std::span<Iova> pages) = 0;
 };
 
 }  // namespace fastmem

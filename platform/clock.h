@@ -2,9 +2,8 @@
 // platform/clock.h -- floor 0. Time that only goes forward, for back-offs; a few nanoseconds, no system call.
 #pragma once
 
-#include <ctime>
-
 #include <cstdint>
+#include <ctime>
 
 namespace fastmem {
 

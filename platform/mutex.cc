@@ -36,8 +36,7 @@ void Mutex::take_slow() {
       if (word_.compare_exchange_weak(seen, me | kWaiters, std::memory_order_acquire)) return;
       continue;
     }
-    if ((seen & kWaiters) == 0 &&
-        !word_.compare_exchange_weak(seen, seen | kWaiters, std::memory_order_relaxed)) {
+    if ((seen & kWaiters) == 0 && !word_.compare_exchange_weak(seen, seen | kWaiters, std::memory_order_relaxed)) {
       continue;
     }
     futex(&word_, FUTEX_WAIT, seen | kWaiters);  // not _PRIVATE: the word may be in shared memory

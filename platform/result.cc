@@ -7,16 +7,26 @@ namespace fastmem {
 
 const char* describe(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kOk: return "ok";
-    case ErrorCode::kNoMemory: return "out of memory";
-    case ErrorCode::kInvalid: return "invalid argument";
-    case ErrorCode::kTooBig: return "too big";
-    case ErrorCode::kNoNode: return "no such node";
-    case ErrorCode::kNotReady: return "heap not ready";
-    case ErrorCode::kForeignPointer: return "foreign pointer";
-    case ErrorCode::kDoubleFree: return "double free";
-    case ErrorCode::kUnsupported: return "not supported";
-    case ErrorCode::kPermission: return "no permission";
+    case ErrorCode::kOk:
+      return "ok";
+    case ErrorCode::kNoMemory:
+      return "out of memory";
+    case ErrorCode::kInvalid:
+      return "invalid argument";
+    case ErrorCode::kTooBig:
+      return "too big";
+    case ErrorCode::kNoNode:
+      return "no such node";
+    case ErrorCode::kNotReady:
+      return "heap not ready";
+    case ErrorCode::kForeignPointer:
+      return "foreign pointer";
+    case ErrorCode::kDoubleFree:
+      return "double free";
+    case ErrorCode::kUnsupported:
+      return "not supported";
+    case ErrorCode::kPermission:
+      return "no permission";
   }
   return "unknown error";
 }

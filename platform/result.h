@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// platform/result.h -- floor 0. How "the world said no" travels: an ErrorCode, with a sentence for people where it helps.
+// platform/result.h -- floor 0. How "the world said no" travels: an ErrorCode, with a sentence for people where it
+// helps.
 #pragma once
 
 #include <cstdarg>

@@ -10,8 +10,8 @@ namespace fastmem {
 
 FASTMEM_EXPORT extern __thread std::uint32_t t_thread_id [[gnu::tls_model("initial-exec")]];
 
-FASTMEM_EXPORT std::uint32_t fetch_thread_id();                       // asks the kernel and remembers
-inline void forget_thread_id() { t_thread_id = 0; }    // in the child of a fork
+FASTMEM_EXPORT std::uint32_t fetch_thread_id();      // asks the kernel and remembers
+inline void forget_thread_id() { t_thread_id = 0; }  // in the child of a fork
 inline std::uint32_t thread_id() { return t_thread_id != 0 ? t_thread_id : fetch_thread_id(); }
 
 }  // namespace fastmem

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// platform/thread_slot.h -- floor 0. A small number for each thread of the process, given out on first use and taken back
-// when the thread ends. A slot never belongs to two threads at once.
+// platform/thread_slot.h -- floor 0. A small number for each thread of the process, given out on first use and taken
+// back when the thread ends. A slot never belongs to two threads at once.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ namespace fastmem {
 inline constexpr unsigned kMaxSlots = 1024;
 inline constexpr SlotId kNoSlot{0};  // no slot yet, or none was free: such threads share slot 0 under a lock
 
-// The calling thread's slot, as an offset into a table with kSlotStride bytes for each: the hot path reads it on every call
-// and adds it to an address.
+// The calling thread's slot, as an offset into a table with kSlotStride bytes for each: the hot path reads it on every
+// call and adds it to an address.
 inline constexpr std::uint32_t kSlotStride = 16;
 FASTMEM_EXPORT extern __thread std::uint32_t t_slot_offset [[gnu::tls_model("initial-exec")]];
 

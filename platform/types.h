@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// platform/types.h -- floor 0. The vocabulary: ids, sizes and addresses are distinct types, so a swapped call does not build.
+// platform/types.h -- floor 0. The vocabulary: ids, sizes and addresses are distinct types, so a swapped call does not
+// build.
 #pragma once
 
 #include <compare>
@@ -17,14 +18,14 @@ struct Id {
   Rep rep{};
 };
 
-using NodeId = Id<struct NodeTag, std::uint16_t>;    // a NUMA node as the operating system numbers it; may have holes
-using ClassId = Id<struct ClassTag, std::uint8_t>;   // a size class; 0 is "no class"
-using SlotId = Id<struct SlotTag, std::uint16_t>;    // an owner of caches; 0 is "no slot yet"
-using CpuId = Id<struct CpuTag, std::uint32_t>;      // a processor as the operating system numbers it
-using Iova = Id<struct IovaTag, std::uint64_t>;      // an address as a device sees it
+using NodeId = Id<struct NodeTag, std::uint16_t>;   // a NUMA node as the operating system numbers it; may have holes
+using ClassId = Id<struct ClassTag, std::uint8_t>;  // a size class; 0 is "no class"
+using SlotId = Id<struct SlotTag, std::uint16_t>;   // an owner of caches; 0 is "no slot yet"
+using CpuId = Id<struct CpuTag, std::uint32_t>;     // a processor as the operating system numbers it
+using Iova = Id<struct IovaTag, std::uint64_t>;     // an address as a device sees it
 
-inline constexpr NodeId kAnyNode{0xffff};            // "the calling thread's node, then the nearest that has memory"
-inline constexpr Iova kBadIova{~std::uint64_t{0}};   // never a valid device address
+inline constexpr NodeId kAnyNode{0xffff};           // "the calling thread's node, then the nearest that has memory"
+inline constexpr Iova kBadIova{~std::uint64_t{0}};  // never a valid device address
 
 // A number of bytes. Converts from and to integers only when asked to.
 struct Bytes {

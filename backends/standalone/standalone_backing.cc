@@ -69,7 +69,7 @@ class StandaloneBacking final : public Backing {
 
   Result<Region> reserve(Bytes size, NodeId node, Contiguity contiguity) override;
   void release(const Region& region) override;
-  Error iova(const Region& region, std::span<Iova> pages) override;
+  Error iova(Region& region, std::span<Iova> pages) override;
 
  private:
   Error check_request(Bytes size, NodeId node) const;
@@ -207,11 +207,7 @@ void StandaloneBacking::give_range(void* at, Bytes size) {
 
 void StandaloneBacking::release(const Region& region) {
   FM_CHECK(owns(region));
-  if (in_child()) {
-    const LockGuard guard(g_books);
-    if (!region.inherited_by_fork || iova_mode_ == IovaMode::kPhysical)
-      return;  // a hole, perhaps somebody else's by now
-  }
+  if (in_child() && !region.inherited_by_fork) return;  // a hole, perhaps somebody else's by now
   if (decommit(region.base, region.size)) give_range(region.base, region.size);
 }
 
@@ -223,7 +219,7 @@ bool StandaloneBacking::owns(const Region& region) const {
 
 // ---- iova
 
-Error StandaloneBacking::iova(const Region& region, std::span<Iova> pages) {
+Error StandaloneBacking::iova(Region& region, std::span<Iova> pages) {
   if (!owns(region) || pages.size() != region.size / region.page_size) {
     return make_error(ErrorCode::kInvalid, "iova: %zu pages asked of a region of %s", pages.size(),
                       size_text(region.size).text);
@@ -236,6 +232,7 @@ Error StandaloneBacking::iova(const Region& region, std::span<Iova> pages) {
     return Error{};
   }
   const auto kind = static_cast<PageKind>(region.cookie);
+  region.inherited_by_fork = false;
   if (const Error error = make_physical(kind, region); !error.ok()) return error;
   return read_physical(region.base, region.page_size, pages);
 }

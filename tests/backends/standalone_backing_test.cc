@@ -198,7 +198,7 @@ TEST_CASE("nodes without memory give none, and holes are no nodes") {
 
 TEST_CASE("IOVA as VA") {
   const auto backing = must_make(PageKind::kSmall, IovaMode::kVirtual);
-  const Result<Region> region = backing->reserve(kUnit, node(), Contiguity::kContiguous);
+  Result<Region> region = backing->reserve(kUnit, node(), Contiguity::kContiguous);
   REQUIRE(region.ok());
   CHECK(region.value().inherited_by_fork);
   std::vector<Iova> pages(512);
@@ -210,7 +210,7 @@ TEST_CASE("IOVA as VA") {
 
 TEST_CASE("no IOVA") {
   const auto backing = must_make(PageKind::kSmall, IovaMode::kNone);
-  const Result<Region> region = backing->reserve(kUnit, node(), Contiguity::kAny);
+  Result<Region> region = backing->reserve(kUnit, node(), Contiguity::kAny);
   REQUIRE(region.ok());
   std::vector<Iova> pages(512);
   CHECK(backing->iova(region.value(), pages).code == ErrorCode::kUnsupported);
@@ -222,7 +222,7 @@ TEST_CASE("physical addresses are the kernel's, and children do not get the page
   if (!check_frames_readable().ok()) FM_SKIP("page frame numbers are not told");
   for (const IovaMode mode : {IovaMode::kAuto, IovaMode::kPhysical}) {
     const auto backing = must_make(PageKind::kSmall, mode);
-    const Result<Region> region = backing->reserve(kUnit, node(), Contiguity::kAny);
+    Result<Region> region = backing->reserve(kUnit, node(), Contiguity::kAny);
     REQUIRE(region.ok());
     CHECK(region.value().inherited_by_fork == (mode == IovaMode::kAuto));
     CHECK(resident_kib(region.value()) == (mode == IovaMode::kAuto ? 0 : kUnit / kKiB));
@@ -245,7 +245,7 @@ TEST_CASE("one hugetlb page is contiguous") {
   if (!check_frames_readable().ok()) FM_SKIP("page frame numbers are not told");
   if (!has_free_2m(1)) FM_SKIP("too few free 2 MiB hugetlb pages");
   const auto backing = must_make(PageKind::kHuge2M);
-  const Result<Region> region = backing->reserve(kUnit, node(), Contiguity::kContiguous);
+  Result<Region> region = backing->reserve(kUnit, node(), Contiguity::kContiguous);
   REQUIRE(region.ok());
   Iova page = kBadIova;
   REQUIRE(backing->iova(region.value(), {&page, 1}).ok());
@@ -260,7 +260,7 @@ TEST_CASE("without the right to frame numbers: no addresses, and pa is refused f
     if (make(PageKind::kSmall, IovaMode::kPhysical).code() != ErrorCode::kPermission) return "pa was not refused";
     auto backing = make(PageKind::kAuto);
     if (!backing) return backing.error().text;
-    const Result<Region> region = (*backing)->reserve((*backing)->region_unit(), node(), Contiguity::kAny);
+    Result<Region> region = (*backing)->reserve((*backing)->region_unit(), node(), Contiguity::kAny);
     if (!region) return region.error().text;
     std::vector<Iova> pages(region.value().size / region.value().page_size, kBadIova);
     const Error error = (*backing)->iova(region.value(), pages);

@@ -139,7 +139,7 @@ inline void check_exhaustion(Backing& backing, NodeId node) {
 }
 
 inline void check_iova(Backing& backing, NodeId node) {
-  const Region region = must_reserve(backing, backing.region_unit() * 2, node);
+  Region region = must_reserve(backing, backing.region_unit() * 2, node);
   std::vector<Iova> pages(region.size / region.page_size, kBadIova);
   const Error error = backing.iova(region, pages);
   if (!error.ok()) {
@@ -166,7 +166,7 @@ inline void check_contiguity(Backing& backing, NodeId node) {
     CHECK(result.error().text[0] != '\0');
     return;
   }
-  const Region region = result.value();
+  Region region = result.value();
   check_shape(backing, region, backing.region_unit(), node);
   std::vector<Iova> pages(region.size / region.page_size, kBadIova);
   const Error error = backing.iova(region, pages);
