@@ -16,9 +16,9 @@ void print_short(const Row& row, const Verdict& verdict) {
   const Asked& asked = row.scenario.asked;
   const char* less = asked.less_than ? "less than " : "";
   std::printf("  %-20s", row.scenario.name.c_str());
-  if (asked.of_glibc) std::printf("  %.2f of glibc, asked %s%.2f;", *verdict.of_glibc, less, *asked.of_glibc);
+  if (asked.of_glibc) std::printf("  %.3f of glibc, asked %s%.2f;", *verdict.of_glibc, less, *asked.of_glibc);
   if (asked.of_best) {
-    std::printf("  %.2f of the best (%s), asked %s%.2f", *verdict.of_best, verdict.best.c_str(), less, *asked.of_best);
+    std::printf("  %.3f of the best (%s), asked %s%.2f", *verdict.of_best, verdict.best.c_str(), less, *asked.of_best);
   }
   std::printf("\n");
 }
