@@ -67,7 +67,9 @@ inline ErrorCode bad_node(int node) { return fail(ErrorCode::kNoNode, "node %d i
 // Writes no more than the caller's structure holds: it may come from an older header.
 template <class T>
 int fill(T* out, T value) {
-  if (out == nullptr || out->struct_size < sizeof(out->struct_size)) return -EINVAL;
+  if (out == nullptr || out->struct_size < sizeof(out->struct_size)) {
+    return negative(fail(ErrorCode::kInvalid, "no structure to fill, or one whose struct_size is not set"));
+  }
   const std::size_t size = out->struct_size < sizeof(T) ? out->struct_size : sizeof(T);
   value.struct_size = size;
   __builtin_memcpy(out, &value, size);

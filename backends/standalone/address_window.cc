@@ -15,6 +15,8 @@
 namespace fastmem {
 namespace {
 
+constexpr Bytes kMost = kGiB * 128 * 1024;  // what a process can map: asking for more is asking for all there is
+
 // Without MAP_NORESERVE: memory without access counts for nothing, and what is made writable later is judged by the
 // kernel's own overcommit policy, whichever it is.
 void* map_nothing(Bytes size) {
@@ -38,7 +40,7 @@ AddressRange map_aligned(Bytes size, Bytes unit) {
 Result<AddressWindow> AddressWindow::create(Bytes wanted, Bytes smallest, Bytes unit) {
   AddressWindow window;
   window.unit_ = unit;
-  Bytes size = round_up(wanted, unit);
+  Bytes size = round_up(std::min(wanted, kMost), unit);
   smallest = std::min(round_up(smallest, unit), size);
   while ((window.range_ = map_aligned(size, unit)).begin == 0) {
     if (size == smallest) {
