@@ -17,6 +17,7 @@ void* Arena::make(Bytes size, std::size_t align) {
 
 void* Arena::take(Bytes size) {
   const unsigned list = list_of(size);
+  if (list >= kLists) return nullptr;
   const LockGuard guard(mutex_);
   if (Piece* const piece = free_[list]) {
     free_[list] = piece->next;
