@@ -10,36 +10,39 @@
 
 namespace bench {
 
-// The general scenarios free without a size, as malloc's users must.
+// Called as a C program calls it: a function for each, out of line.
+struct FastmemCApi {
+  static void* alloc(std::size_t size) { return fastmem_alloc(size, 0, 0); }
+  static void free(void* p) { fastmem_free(p); }
+};
+
+// Called as a C++ program calls it: the header's functions, which the compiler inlines. The general scenarios free
+// without a size, as malloc's users must.
 struct FastmemApi {
   static constexpr bool kAnySize = true;
+  using OutOfLine = FastmemCApi;
 
   static const char* start(const Setup& setup) {
     fastmem_set_log(&FastmemApi::log, nullptr);
     fastmem_config_t config;
     fastmem_config_init(&config);
     config.pages = setup.pages;
-    return fastmem_init(&config) == 0 ? nullptr : fastmem_error_text();
+    if (fastmem_init(&config) != 0) return fastmem_error_text();
+    heap_ = fastmem::Heap::default_heap();
+    return nullptr;
   }
 
-  static void* alloc(std::size_t size) { return fastmem_alloc(size, 0, 0); }
-  static void free(void* p) { fastmem_free(p); }
+  static void* alloc(std::size_t size) { return heap_->alloc(size); }
+  static void free(void* p) { heap_->free(p); }
 
   static void alloc_bulk(void** objects, std::size_t n, std::size_t size) {
-    if (fastmem_alloc_bulk(objects, n, size, 0, 0) != 0) die("fastmem_alloc_bulk", fastmem_error_text());
+    if (heap_->alloc_bulk({objects, n}, size) != fastmem::ErrorCode::kOk) die("alloc_bulk", fastmem_error_text());
   }
-  static void free_bulk(void** objects, std::size_t n) { fastmem_free_bulk(objects, n); }
+  static void free_bulk(void** objects, std::size_t n) { heap_->free_bulk({objects, n}); }
 
-  // Warnings would be in the table once per scenario; the summary says which pages there were.
-  static void log(int level, const char* line, void*) {
-    if (level >= FASTMEM_LOG_ERROR) std::fprintf(stderr, "fastmem: %s\n", line);
-  }
-
-  // The inline functions of fastmem.hpp: what a handle is for.
   class Fixed {
    public:
-    explicit Fixed(std::size_t size) : heap_(fastmem::Heap::default_heap()) {
-      if (heap_ == nullptr) die("no default heap", fastmem_error_text());
+    explicit Fixed(std::size_t size) : heap_(FastmemApi::heap_) {
       const fastmem::Result<fastmem::Handle> handle = heap_->handle(size);
       if (!handle.ok()) die("no handle", fastmem_error_text());
       handle_ = handle.value();
@@ -51,6 +54,13 @@ struct FastmemApi {
     fastmem::Heap* heap_;
     fastmem::Handle handle_;
   };
+
+ private:
+  static void log(int level, const char* line, void*) {
+    if (level >= FASTMEM_LOG_WARNING) std::fprintf(stderr, "fastmem: %s\n", line);
+  }
+
+  static inline fastmem::Heap* heap_ = nullptr;
 };
 
 }  // namespace bench

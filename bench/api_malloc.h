@@ -14,6 +14,7 @@ namespace bench {
 
 struct MallocApi {
   static constexpr bool kAnySize = true;  // false: only Setup::size, as a pool
+  using OutOfLine = MallocApi;            // by a function call, where the usual way is inlined
 
   // Before anything else. nullptr, or why it cannot be used.
   static const char* start(const Setup&) { return nullptr; }

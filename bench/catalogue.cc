@@ -30,6 +30,7 @@ std::vector<ScenarioInfo> make_catalogue() {
     }
   };
   each_size("pair", Kind::kPair, kPairAsked);
+  each_size("pair-c", Kind::kPairC, kNothingAsked);
   each_size("burst32-lifo", Kind::kBurstLifo, kBurstAsked);
   each_size("burst32-fifo", Kind::kBurstFifo, kBurstAsked);
   each_size("bulk32", Kind::kBulk, kNothingAsked);

@@ -11,6 +11,7 @@ namespace bench {
 
 enum class Kind {
   kPair,
+  kPairC,  // the same through the C interface, out of line
   kBurstLifo,
   kBurstFifo,
   kBulk,

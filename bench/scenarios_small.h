@@ -114,11 +114,14 @@ class SmallScenario final : public Scenario {
 template <class Api>
 std::unique_ptr<Scenario> make_small(const ScenarioInfo& info, const Plan& plan) {
   using Any = AnySource<Api>;
+  using OutOfLine = AnySource<typename Api::OutOfLine>;
   using Fixed = typename Api::Fixed;
   const bool quick = plan.quick;
   switch (info.kind) {
     case Kind::kPair:
       return std::make_unique<SmallScenario<Pairs<Any>, Any>>(Any(info.size), quick);
+    case Kind::kPairC:
+      return std::make_unique<SmallScenario<Pairs<OutOfLine>, OutOfLine>>(OutOfLine(info.size), quick);
     case Kind::kBurstLifo:
       return std::make_unique<SmallScenario<Bursts<Any, true>, Any>>(Any(info.size), quick);
     case Kind::kBurstFifo:

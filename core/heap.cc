@@ -137,15 +137,15 @@ Result<Heap*> Heap::build(const HeapConfig& config) {
 }
 
 Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no_caches)
-    : map_(state->map),
-      node_count_(state->node_count),
-      state_(state),
+    : state_(state),
       backing_(config.backing),
       topology_(config.topology),
       no_caches_(no_caches),
       config_(config),
       reserved_(reserved),
-      own_bytes_(round_up(Bytes{sizeof(Heap)}, kSmallPage)) {
+      own_bytes_(round_up(Bytes{sizeof(Heap)}, kSmallPage)),
+      map_(state->map),
+      node_count_(state->node_count) {
   fill_views();
   sizes_.fill(config.profile, config.default_align);
   config_.region_size = round_up(config.region_size, backing_->region_unit());

@@ -236,12 +236,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   CacheCounts slot_counts(const Slot& slot, ClassId only) const;
   HeapStats stats_of_nodes() const;
 
-  // Hot, read-only after creation but for one's own view.
-  View views_[kMaxSlots] = {};
-  PageMap map_;
-  unsigned node_count_ = 0;
-  SizeTable sizes_ = {};
-
+  // Cold.
   HeapState* state_ = nullptr;
   Backing* backing_ = nullptr;
   const Topology* topology_ = nullptr;
@@ -251,6 +246,12 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Bytes own_bytes_;
   bool lost_ = false;  // in the child of a fork that did not inherit the regions. Written while no other thread runs
   mutable Mutex admin_{LockRank::kHeapAdmin};  // reserve, limits, trim, reset
+
+  // Hot, read-only after creation but for one's own view; not in the first line of a page, where large objects begin.
+  alignas(kLinePair) PageMap map_;
+  unsigned node_count_ = 0;
+  SizeTable sizes_ = {};
+  View views_[kMaxSlots] = {};
 };
 
 }  // namespace fastmem::core

@@ -79,6 +79,7 @@ bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes bo
   held_.fetch_sub(granules, std::memory_order_relaxed);
   books_.fetch_sub(books.rep, std::memory_order_relaxed);
   regions_.fetch_sub(1, std::memory_order_relaxed);
+  floor_ = std::min(floor_, held_.load(std::memory_order_relaxed) * kGranule);
   return true;
 }
 

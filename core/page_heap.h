@@ -69,7 +69,7 @@ class PageHeap {
   std::uint32_t doublings_ FM_GUARDED_BY(mutex_) = 0;             // bit d: some list of doubling d holds an extent
   std::uint8_t quarters_[kDoublings] FM_GUARDED_BY(mutex_) = {};  // bit q: list [d][q] does
   ExtentList lists_[kDoublings][kQuarters] FM_GUARDED_BY(mutex_);
-  std::size_t floor_ FM_GUARDED_BY(mutex_) = 0;  // bytes held when the limit was set: never taken away
+  std::size_t floor_ FM_GUARDED_BY(mutex_) = 0;  // bytes held when the limit was set, and since: not taken away
 
   // Written under mutex_; relaxed: readers tolerate stale.
   std::atomic<std::size_t> limit_;
