@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "api/default_heap.h"
 
+#include <pthread.h>
+
 #include <new>
 
 #include "platform/machine_topology.h"
@@ -12,6 +14,13 @@ constinit std::atomic<core::Heap*> g_default_heap{&core::Heap::absent};
 namespace {
 
 constinit Mutex g_making{LockRank::kDefaultHeap};  // guards: g_default_heap becomes non-null once
+
+// A fork while another thread makes the heap must not leave the child with the lock taken.
+void guard_against_fork() {
+  static const int registered = pthread_atfork([] { g_making.lock_for_fork(); }, [] { g_making.unlock_after_fork(); },
+                                               [] { g_making.reset_in_child(); });
+  (void)registered;
+}
 
 }  // namespace
 
@@ -34,6 +43,7 @@ Result<core::Heap*> make_heap(const Config& config) {
 }
 
 Error init_default_heap(const Config& config, bool& existed) {
+  guard_against_fork();
   const LockGuard guard(g_making);
   existed = existing_default_heap() != nullptr;
   if (existed) return make_error(ErrorCode::kInvalid, "the default heap exists already");

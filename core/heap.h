@@ -210,8 +210,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool has_view() const { return views_[thread_slot().rep].all != no_caches_; }
 
   // Memory.
-  bool make_room_slow(unsigned node, const SizeClass& needed);
-  bool grow_slow(unsigned node, Bytes at_least);
+  bool make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before);
+  bool grow_slow(unsigned node, Bytes at_least, Bytes held_before);
   Error grow_by(unsigned node, Bytes wanted, Bytes at_least);
   Error install_region(const Region& region, unsigned node);
   bool release_empty_slabs(unsigned node, bool with_depots);

@@ -108,9 +108,10 @@ void* Heap::serve_slow(int node, ClassId size_class, unsigned flags, bool claime
 void* Heap::take_slow(Slot& s, unsigned node, ClassId size_class, bool claimed) {
   Bin& from = bin(bin_id(node, size_class));
   for (unsigned tries = 0; tries < kMostTries; ++tries) {
+    const Bytes held = state_->nodes[node].pages.held();
     if (void* const p = s.pop_slow(from, claimed)) return p;
     claimed = false;
-    if (!make_room_slow(node, from.size_class())) return nullptr;
+    if (!make_room_slow(node, from.size_class(), held)) return nullptr;
   }
   return nullptr;
 }

@@ -21,9 +21,11 @@ Error limit_reached(NodeId node, Bytes limit, Bytes held) {
 // ---- more room for a bin: what lies about, then more memory, then what others hoard
 // -------------------------------------
 
-// True: something changed, and it is worth another look.
-bool Heap::make_room_slow(unsigned node, const SizeClass& needed) {
-  return release_empty_slabs(node, false) || grow_slow(node, Bytes{needed.granules * kGranule}) || reclaim_slow(node);
+// True: something changed, and it is worth another look. `held_before`: what the node held when the bin was found
+// empty.
+bool Heap::make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before) {
+  return release_empty_slabs(node, false) || grow_slow(node, Bytes{needed.granules * kGranule}, held_before) ||
+         reclaim_slow(node);
 }
 
 bool Heap::release_empty_slabs(unsigned node, bool with_depots) {
@@ -36,11 +38,10 @@ bool Heap::release_empty_slabs(unsigned node, bool with_depots) {
   return released;
 }
 
-bool Heap::grow_slow(unsigned node, Bytes at_least) {
+bool Heap::grow_slow(unsigned node, Bytes at_least, Bytes held_before) {
   NodeState& n = state_->nodes[node];
-  const std::size_t held_before = n.pages.held().rep;
   const LockGuard guard(n.growth);
-  if (n.pages.held().rep > held_before) return true;  // another thread grew it while this one waited
+  if (n.pages.held() > held_before) return true;  // another thread grew it meanwhile
   if (n.no_growth_before != 0 && monotonic_ns() < n.no_growth_before) return false;
   n.why_not = grow_by(node, config_.region_size, at_least);
   if (n.why_not.ok()) {
