@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One bin: refills and drains against its slabs, the depot as a queue with a bound, and what is not its own.
+#include "core/bin.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include "tests/core/workbench.h"
+
+namespace fastmem::core {
+namespace {
+
+// A bin of this size over regions of so many granules in all.
+struct BinBench {
+  explicit BinBench(std::size_t size, std::uint32_t granules = 512, Bytes arena = kMiB * 32)
+      : bench(512, kUnlimited, arena), bins(bench), bin(bins.of(size)) {
+    if (granules != 0) bench.add_region(0, granules);
+  }
+  std::vector<void*> refill(std::uint32_t n) {
+    std::vector<void*> out(n);
+    out.resize(bin.refill(out.data(), n));
+    bin.check_invariants();
+    return out;
+  }
+  void drain(const std::vector<void*>& objects) {
+    bin.drain(objects.data(), static_cast<std::uint32_t>(objects.size()), strays);
+    bin.check_invariants();
+  }
+  Magazine* full_magazine() {
+    Magazine* const m = bin.take_magazine();
+    REQUIRE(m != nullptr);
+    m->count = bin.refill(m->objects(), m->capacity);
+    REQUIRE(m->count == m->capacity);
+    return m;
+  }
+
+  Workbench bench;
+  WorkbenchBins bins;
+  Bin& bin;
+  Strays strays;
+};
+
+TEST_CASE("refills are disjoint objects in ascending order from the end, and counted") {
+  BinBench b(64);
+  const std::uint32_t per_slab = b.bin.size_class().objects;
+  std::set<void*> all;
+  for (unsigned round = 0; round < 50; ++round) {
+    const auto got = b.refill(100);
+    REQUIRE(got.size() == 100);
+    CHECK(std::is_sorted(got.rbegin(), got.rend()));
+    for (void* const p : got) {
+      CHECK(all.insert(p).second);
+      CHECK(b.bench.map.find(p) == b.bin.id());
+    }
+  }
+  const BinCounts c = b.bin.counts();
+  CHECK(c.slabs * per_slab == 5000 + c.free);
+  CHECK(c.acquires == c.slabs);
+  CHECK(c.full + c.partial + c.empty == c.slabs);
+  b.drain(std::vector<void*>(all.begin(), all.end()));
+  CHECK(b.strays.empty());
+  CHECK(b.bin.counts().slabs == 1);  // the empty one that waits
+  CHECK(b.bin.counts().empty == 1);
+  CHECK(b.bin.counts().releases == b.bin.counts().acquires - 1);
+  CHECK(b.bin.release_empty(true, b.strays));
+  CHECK_FALSE(b.bin.release_empty(true, b.strays));
+  CHECK(b.bench.pages.used() == Bytes{});
+  for (void* const p : all) CHECK(b.bench.map.find(p) == kNoBin);
+}
+
+TEST_CASE("a refill that the page heap cannot serve gives what there is, at the front") {
+  BinBench b(8192, 4);  // four granules: slabs of one or a few
+  const std::uint32_t per_slab = b.bin.size_class().objects;
+  const std::uint32_t slabs = 4 / b.bin.size_class().granules;
+  const auto got = b.refill(1000);
+  CHECK(got.size() == slabs * per_slab);
+  CHECK(std::is_sorted(got.rbegin(), got.rend()));
+  CHECK(b.refill(1).empty());
+  CHECK(b.bin.counts().full == slabs);
+  b.drain(got);
+}
+
+TEST_CASE("slabs of every class lie at multiples of their objects' alignment") {
+  for (unsigned c = 1; c <= kFineClasses.count; ++c) {
+    const SizeClass& size_class = kFineClasses.classes[c];
+    INFO(size_class.size);
+    BinBench b(size_class.size, 160);
+    REQUIRE(b.bench.pages.take(1, 1) == 0);  // the next free granule is as badly aligned as can be
+    const auto got = b.refill(std::min(size_class.objects, 1000u));
+    REQUIRE(!got.empty());
+    for (void* const p : got) CHECK(reinterpret_cast<std::uintptr_t>(p) % size_class.align == 0);
+  }
+}
+
+TEST_CASE("the depot is a queue, and what passes its bound goes to slabs") {
+  BinBench b(1024);
+  const SizeClass& c = b.bin.size_class();
+  Magazine* const spare = b.bin.take_magazine();
+  CHECK(b.bin.exchange_empty(spare) == nullptr);
+  std::vector<Magazine*> given;
+  for (unsigned i = 0; i < c.depot + 3u; ++i) {
+    Magazine* const full = b.full_magazine();
+    given.push_back(full);
+    Magazine* const empty = b.bin.exchange_full(full, b.strays);
+    REQUIRE(empty != nullptr);
+    CHECK(empty->count == 0);
+    b.bin.give_magazine(empty);
+    b.bin.check_invariants();
+  }
+  CHECK(b.bin.counts().depot == std::uint64_t{c.depot} * c.magazine);
+  // The oldest three were drained; the fourth comes first.
+  Magazine* empty = spare;
+  std::vector<void*> all;
+  for (unsigned i = 0; i < c.depot; ++i) {
+    Magazine* const full = b.bin.exchange_empty(empty);
+    REQUIRE(full != nullptr);
+    CHECK(full->count == c.magazine);
+    CHECK(full == given[i + 3]);
+    b.drain(std::vector<void*>(full->objects(), full->objects() + full->count));
+    full->count = 0;
+    empty = full;
+  }
+  CHECK(b.bin.exchange_empty(empty) == nullptr);
+  b.bin.give_magazine(empty);
+  CHECK(b.bin.counts().depot == 0);
+  CHECK(b.bin.counts().free == b.bin.counts().slabs * c.objects);
+  CHECK(b.strays.empty());
+}
+
+TEST_CASE("releasing empties the depot when told so") {
+  BinBench b(64);
+  b.bin.give_magazine(b.full_magazine());
+  CHECK(b.bin.counts().depot == b.bin.size_class().magazine);
+  CHECK_FALSE(b.bin.release_empty(false, b.strays));
+  CHECK(b.bin.release_empty(true, b.strays));
+  CHECK(b.bin.counts().depot == 0);
+  CHECK(b.bin.counts().slabs == 0);
+  CHECK(b.bench.pages.used() == Bytes{});
+  CHECK(b.bench.pages.books() == Bytes{});
+}
+
+TEST_CASE("without memory for a magazine a full one is drained and stays the caller's") {
+  BinBench b(64, 512, kMiB);
+  Magazine* const full = b.full_magazine();
+  b.bench.use_up_arena();
+  CHECK(b.bin.take_magazine() == nullptr);
+  CHECK(b.bin.exchange_full(full, b.strays) == nullptr);
+  CHECK(full->count == 0);
+  CHECK(b.bin.counts().free == b.bin.counts().slabs * b.bin.size_class().objects);
+  b.bin.check_invariants();
+}
+
+TEST_CASE("strays: another bin's object, one that is free, an inner pointer, no slab at all") {
+  BinBench b(64);
+  Bin& other = b.bins.of(256);
+  void* theirs = nullptr;
+  REQUIRE(other.refill(&theirs, 1) == 1);
+  const auto mine = b.refill(2);
+  void* const inside = static_cast<std::byte*>(mine[0]) + 16;
+  void* const nowhere = b.bench.at(511 * kGranule);
+  void* const outside = &b;
+  b.drain({mine[0], theirs, mine[0], inside, nowhere, outside, mine[1]});
+  std::vector<Strays::Entry> seen(b.strays.begin(), b.strays.end());
+  REQUIRE(seen.size() == 5);
+  const auto is = [&](unsigned i, void* p, Stray why, BinId found) {
+    CHECK(seen[i].object == p);
+    CHECK(seen[i].why == why);
+    CHECK(seen[i].came_to == b.bin.id());
+    CHECK(seen[i].found_in == found);
+  };
+  is(0, theirs, Stray::kOtherBin, other.id());
+  is(1, mine[0], Stray::kWasFree, b.bin.id());
+  is(2, inside, Stray::kInsideObject, b.bin.id());
+  is(3, nowhere, Stray::kNoSlab, kNoBin);
+  is(4, outside, Stray::kNoSlab, kNoBin);
+  CHECK(b.bin.counts().free == b.bin.counts().slabs * b.bin.size_class().objects);
+  other.check_invariants();
+  CHECK(other.counts().free == other.counts().slabs * other.size_class().objects - 1);
+}
+
+TEST_CASE("strays beyond what can be noted are counted") {
+  BinBench b(64);
+  const auto mine = b.refill(1);
+  b.drain(std::vector<void*>(100, mine[0]));
+  CHECK(b.strays.end() - b.strays.begin() == 64);
+  CHECK(b.strays.lost() == 35);
+}
+
+}  // namespace
+}  // namespace fastmem::core

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Extents: a random walk against a model that looks at every granule, limits, and what is counted.
+#include "core/page_heap.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/core/workbench.h"
+
+namespace fastmem::core {
+namespace {
+
+// The naive one: a byte for each granule.
+struct GranuleModel {
+  explicit GranuleModel(std::size_t granules) : region(granules), taken(granules) {}
+
+  void add_region(std::size_t first, std::size_t n, unsigned number) {
+    for (std::size_t g = first; g < first + n; ++g) region[g] = number;
+    held += n;
+  }
+  bool fits(std::size_t first, std::size_t n) const {
+    if (first + n > region.size() || region[first] == 0) return false;
+    for (std::size_t g = first; g < first + n; ++g) {
+      if (taken[g] || region[g] != region[first]) return false;
+    }
+    return true;
+  }
+  bool any_fits(std::size_t n, std::size_t align) const {
+    for (std::size_t g = 0; g < region.size(); g += align) {
+      if (fits(g, n)) return true;
+    }
+    return false;
+  }
+  void mark(std::size_t first, std::size_t n, bool is_taken) {
+    for (std::size_t g = first; g < first + n; ++g) taken[g] = is_taken;
+    used = is_taken ? used + n : used - n;
+  }
+
+  std::vector<unsigned> region;  // 0: none
+  std::vector<bool> taken;
+  std::size_t held = 0;
+  std::size_t used = 0;
+};
+
+struct RandomWalk {
+  explicit RandomWalk(unsigned seed) : random(seed) {
+    std::size_t first = 0;
+    for (const std::uint32_t granules : {32u, 64u, 32u, 256u, 96u}) {  // the third touches its neighbours
+      bench.add_region(static_cast<ExtentIndex>(first), granules);
+      model.add_region(first, granules, bench.regions);
+      first += granules;
+      if (granules == 256) first += 32;  // a hole
+    }
+  }
+  void take() {
+    const auto n = static_cast<std::uint32_t>(random() % 4 == 0 ? 1 + random() % 64 : 1 + random() % 8);
+    const auto align = 1u << random() % 6;
+    const ExtentIndex first = bench.pages.take(n, align);
+    if (first == kNoExtent) {
+      CHECK_FALSE(model.any_fits(n, align));
+      return;
+    }
+    REQUIRE(model.fits(first, n));
+    CHECK(first % align == 0);
+    for (ExtentIndex g = first; g < first + n; ++g) CHECK(bench.extents[g].head == first);
+    model.mark(first, n, true);
+    live[first] = n;
+  }
+  void give() {
+    if (live.empty()) return;
+    const auto it = std::next(live.begin(), static_cast<long>(random() % live.size()));
+    bench.pages.give(it->first);
+    model.mark(it->first, it->second, false);
+    live.erase(it);
+  }
+  void check() {
+    bench.pages.check_invariants();
+    CHECK(bench.pages.held().rep == model.held * kGranule);
+    CHECK(bench.pages.used().rep == model.used * kGranule);
+  }
+
+  std::mt19937 random;
+  Workbench bench{544};
+  GranuleModel model{544};
+  std::map<ExtentIndex, std::uint32_t> live;
+};
+
+TEST_CASE("random extents, against a model that looks at every granule") {
+  for (unsigned seed = 1; seed <= 6; ++seed) {
+    INFO(seed);
+    RandomWalk walk(seed);
+    for (unsigned step = 0; step < 1500; ++step) {
+      // Phases of growing and of shrinking, so that it is full at times and empty at times.
+      walk.random() % 8 < (step / 150 % 2 == 0 ? 6u : 2u) ? walk.take() : walk.give();
+      walk.check();
+    }
+    while (!walk.live.empty()) {
+      walk.give();
+      walk.check();
+    }
+    // All coalesced: each region is one extent again, and can go.
+    ExtentIndex first = 0;
+    for (const std::uint32_t granules : {32u, 64u, 32u, 256u}) {
+      CHECK(walk.bench.pages.remove_region(first, granules, {}));
+      first += granules;
+    }
+    CHECK(walk.bench.pages.remove_region(416, 96, {}));
+    CHECK(walk.bench.pages.held().rep == 0);
+    CHECK(walk.bench.pages.regions() == 0);
+    walk.bench.pages.check_invariants();
+    CHECK(walk.bench.pages.take(1, 1) == kNoExtent);
+  }
+}
+
+TEST_CASE("neighbours coalesce from both sides, and not across regions") {
+  Workbench bench(64);
+  bench.add_region(0, 32);
+  bench.add_region(32, 32);
+  std::vector<ExtentIndex> all;
+  for (unsigned i = 0; i < 8; ++i) all.push_back(bench.pages.take(8, 1));
+  CHECK(bench.pages.take(1, 1) == kNoExtent);
+  std::sort(all.begin(), all.end());
+  bench.pages.give(all[0]);
+  bench.pages.give(all[2]);
+  CHECK(bench.pages.take(16, 1) == kNoExtent);
+  bench.pages.give(all[1]);  // closes the gap
+  bench.pages.check_invariants();
+  const ExtentIndex joined = bench.pages.take(24, 1);
+  CHECK(joined == 0);
+  bench.pages.give(joined);
+  for (unsigned i = 3; i < 8; ++i) bench.pages.give(all[i]);
+  bench.pages.check_invariants();
+  CHECK(bench.pages.take(33, 1) == kNoExtent);
+  CHECK(bench.pages.take(32, 32) != kNoExtent);
+  CHECK(bench.pages.take(32, 32) != kNoExtent);
+}
+
+TEST_CASE("a used region stays; the last of its extents lets it go") {
+  Workbench bench(64);
+  bench.add_region(0, 32, kKiB);
+  const ExtentIndex a = bench.pages.take(1, 1);
+  const ExtentIndex b = bench.pages.take(1, 1);
+  CHECK_FALSE(bench.pages.remove_region(0, 32, kKiB));
+  bench.pages.give(a);
+  CHECK_FALSE(bench.pages.remove_region(0, 32, kKiB));
+  bench.pages.give(b);
+  CHECK(bench.pages.books() == kKiB);
+  CHECK(bench.pages.remove_region(0, 32, kKiB));
+  CHECK(bench.pages.books() == Bytes{});
+  CHECK_FALSE(bench.pages.remove_region(0, 32, kKiB));
+}
+
+TEST_CASE("a scarce alignment is found behind many extents that do not have it") {
+  Workbench bench(4096);
+  bench.add_region(0, 4096);
+  // 40 free extents of one granule at odd places, and a single one at a multiple of 64.
+  std::vector<ExtentIndex> all;
+  for (unsigned i = 0; i < 4096; ++i) all.push_back(bench.pages.take(1, 1));
+  for (ExtentIndex g = 1; g < 160; g += 4) bench.pages.give(g);
+  bench.pages.give(1024);
+  for (ExtentIndex g = 2049; g < 2200; g += 4) bench.pages.give(g);
+  CHECK(bench.pages.take(1, 64) == 1024);
+  CHECK(bench.pages.take(1, 64) == kNoExtent);
+  bench.pages.check_invariants();
+}
+
+TEST_CASE("a limit finer than a region holds to the granule, books counted") {
+  Workbench bench(64, Bytes{kGranule * 10 + 500});
+  bench.add_region(0, 32, Bytes{400});
+  CHECK(bench.pages.room_to_grow().rep == 0);
+  ExtentIndex last = kNoExtent;
+  for (unsigned i = 0; i < 10; ++i) {
+    last = bench.pages.take(1, 1);
+    CHECK(last != kNoExtent);
+  }
+  CHECK(bench.pages.take(1, 1) == kNoExtent);
+  bench.pages.give(last);
+  bench.pages.count_books(101);  // one byte too many for the tenth granule
+  CHECK(bench.pages.take(1, 1) == kNoExtent);
+  bench.pages.count_books(-1);
+  CHECK(bench.pages.take(1, 1) != kNoExtent);
+  CHECK(bench.pages.books() == Bytes{500});
+}
+
+TEST_CASE("room to grow is what the limit leaves") {
+  Workbench bench(128);
+  CHECK(bench.pages.room_to_grow() == kUnlimited);
+  CHECK(bench.pages.limit() == kUnlimited);
+  bench.pages.set_limit(Bytes{kGranule * 40});
+  CHECK(bench.pages.limit() == Bytes{kGranule * 40});
+  CHECK(bench.pages.room_to_grow() == Bytes{kGranule * 40});
+  bench.add_region(0, 32);
+  CHECK(bench.pages.room_to_grow() == Bytes{kGranule * 8});
+  bench.add_region(32, 32);
+  CHECK(bench.pages.room_to_grow() == Bytes{});
+  bench.pages.set_limit(Bytes{});
+  CHECK(bench.pages.room_to_grow() == Bytes{});
+  bench.pages.set_limit(kUnlimited);
+  CHECK(bench.pages.room_to_grow() == kUnlimited - Bytes{kGranule * 64});
+}
+
+TEST_CASE("a limit below what is held takes nothing away, until it is given back") {
+  Workbench bench(64);
+  bench.add_region(0, 32);
+  const ExtentIndex one = bench.pages.take(16, 1);
+  bench.pages.set_limit(Bytes{kGranule * 4});
+  const ExtentIndex other = bench.pages.take(16, 1);  // of memory that is held already
+  CHECK(other != kNoExtent);
+  bench.pages.give(one);
+  bench.pages.give(other);
+  REQUIRE(bench.pages.remove_region(0, 32, {}));
+  // From now on the limit binds.
+  bench.add_region(0, 32);
+  CHECK(bench.pages.take(5, 1) == kNoExtent);
+  CHECK(bench.pages.take(4, 1) != kNoExtent);
+}
+
+}  // namespace
+}  // namespace fastmem::core
