@@ -100,10 +100,11 @@ TEST_CASE("every function is recorded") {
 }
 
 TEST_CASE("the trace is whole after kill -9, abort and _exit") {
-  for (const auto& [mode, status] : {std::pair{"kill", 128 + 9}, {"abort", 128 + 6}, {"_exit", 3}}) {
-    CAPTURE(mode);
+  const std::pair<const char*, int> endings[] = {{"kill", 128 + 9}, {"abort", 128 + 6}, {"_exit", 3}};
+  for (const auto& ending : endings) {
+    CAPTURE(ending.first);
     Temporary folder;
-    CHECK(record(folder, mode).status == status);
+    CHECK(record(folder, ending.first).status == ending.second);
     const Recorded r = read(folder / "t");
     REQUIRE_MESSAGE(r.readable, r.error);
     CHECK_FALSE(r.ended);

@@ -13,6 +13,7 @@ namespace {
 template <class Figure>
 double median(const std::vector<PlayResult>& runs, Figure figure) {
   std::vector<double> values;
+  values.reserve(runs.size());
   for (const PlayResult& run : runs) values.push_back(figure(run));
   std::sort(values.begin(), values.end());
   const std::size_t n = values.size();

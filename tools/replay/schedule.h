@@ -50,14 +50,18 @@ class Schedule {
 
   void wait_for(std::uint32_t epoch) {
     const std::uint32_t floor = plan_.floor_for(epoch);
-    wait_until([&] { return stopped() || floor_.load(std::memory_order_acquire) >= floor; });
+    for (std::uint32_t now; (now = floor_.load(std::memory_order_acquire)) < floor;) floor_.wait(now);
   }
   void leave(std::uint32_t epoch) {
     if (left_[epoch].fetch_sub(1, std::memory_order_acq_rel) == 1) advance();
   }
 
   // Something is wrong: nobody waits any more.
-  void stop() { stopped_.store(true, std::memory_order_relaxed); }
+  void stop() {
+    stopped_.store(true, std::memory_order_relaxed);
+    floor_.store(UINT32_MAX, std::memory_order_release);
+    floor_.notify_all();
+  }
   bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
 
   MemoryUse at_peak() const { return at_peak_; }
@@ -70,14 +74,17 @@ class Schedule {
   void advance() {
     const std::lock_guard<std::mutex> lock(mutex_);
     std::uint32_t floor = floor_.load(std::memory_order_relaxed);
+    const std::uint32_t before = floor;
     while (floor < left_.size() && left_[floor].load(std::memory_order_acquire) == 0) {
       if (floor == plan_.peak_epoch || floor % kSampleEvery == 0) {
         const MemoryUse now = memory_use();
         if (floor == plan_.peak_epoch) at_peak_ = now;
         if (now.hugetlb > most_hugetlb_) most_hugetlb_ = now.hugetlb;
       }
-      floor_.store(++floor, std::memory_order_release);
+      ++floor;
+      if (!stopped()) floor_.store(floor, std::memory_order_release);
     }
+    if (floor != before) floor_.notify_all();
   }
 
   const Plan& plan_;
