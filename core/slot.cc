@@ -145,7 +145,7 @@ std::size_t Slot::steal_slow(Bin* bins, unsigned first, unsigned last, Strays& s
       Cache& cache = caches_[row + c];
       if (cache.count() == 0) continue;
       from[c] = cache.base();
-      cache.set_base(cache.top_acquire());
+      cache.set_base(std::max(from[c], cache.top_acquire()));  // below it: the owner's claim of what is not there
       any = true;
     }
     // ... one barrier makes the owner see it, or makes its last pops seen here ...
@@ -154,7 +154,7 @@ std::size_t Slot::steal_slow(Bin* bins, unsigned first, unsigned last, Strays& s
       if (from[c] == nullptr) continue;
       Cache& cache = caches_[row + c];
       // ... and what the owner was taking stays with it.
-      void** const until = ordered ? std::min(cache.top_acquire(), cache.base()) : from[c];
+      void** const until = ordered ? std::clamp(cache.top_acquire(), from[c], cache.base()) : from[c];
       cache.set_base(until);
       const auto n = static_cast<std::uint32_t>(until - from[c]);
       bins[row + c].drain(from[c], n, strays);
