@@ -65,7 +65,7 @@ HeapStats Heap::stats() const {
     s.nomem += k.nomem;
   }
   for (unsigned id = 0; id < kMaxSlots; ++id) {
-    if (slot(id) != nullptr && id != 0) ++s.slots;
+    if (slot(id) != nullptr && id != 0 && slot(id)->holds_caches(state_->bin_count())) ++s.slots;
   }
   s.metadata = state_->arena.bytes() + own_bytes_;
   s.elsewhere = state_->elsewhere.load(std::memory_order_relaxed);

@@ -72,6 +72,15 @@ class Slot {
   CacheCounts counts(BinId bin) const FM_EXCLUDES(mutex_);
   void reset_counts(unsigned bins) FM_EXCLUDES(mutex_);
 
+  // Whether there is a magazine in any cache: none after a flush, as when its thread has ended.
+  bool holds_caches(unsigned bins) const FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    for (unsigned b = 0; b < bins; ++b) {
+      if (books_[b].loaded != nullptr || books_[b].previous != nullptr) return true;
+    }
+    return false;
+  }
+
   Cache* caches() { return caches_; }
   Mutex& mutex() { return mutex_; }
 
