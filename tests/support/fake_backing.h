@@ -29,6 +29,12 @@ struct FakeBackingOptions {
 };
 
 class FakeBacking : public Backing {
+  template <class Read>
+  auto locked(Read read) const {
+    const std::lock_guard guard(mutex_);
+    return read();
+  }
+
  public:
   explicit FakeBacking(const FakeBackingOptions& options = {}) : options_(options) {
     const std::size_t align = options_.unit.rep;
@@ -176,12 +182,6 @@ class FakeBacking : public Backing {
   }
 
  private:
-  template <class Read>
-  auto locked(Read read) const {
-    const std::lock_guard guard(mutex_);
-    return read();
-  }
-
   bool knows(NodeId node) const {
     if (options_.nodes.empty()) return true;
     for (const NodeId n : options_.nodes) {
