@@ -170,7 +170,10 @@ ErrorCode Heap::settle(const Strays& strays, const void* p) {
     const ErrorCode its = settle_one(stray);
     if (stray.object == p) code = its;
   }
-  if (strays.lost() != 0) report::lost_strays(config_.misuse, strays.lost());
+  if (strays.lost() != 0) {
+    state_->misuses.fetch_add(strays.lost(), std::memory_order_relaxed);
+    report::lost_strays(config_.misuse, strays.lost());
+  }
   return code;
 }
 
