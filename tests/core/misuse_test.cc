@@ -111,7 +111,7 @@ TEST_CASE("freed with a wrong size it goes home, and the sentence names both cla
   const TestHeap heap;
   const LogCapture log;
   void* const p = heap->alloc(100);
-  CHECK(heap->free(heap->alloc(5000)) == ErrorCode::kOk);  // that class has a cache now: the fast path takes it
+  CHECK(heap->alloc(5000) != nullptr);  // that class has a cache with room now: the fast path takes it
   CHECK(heap->free_sized(p, 5000) == ErrorCode::kOk);
   drain(heap);
   check_one_error(log,
