@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Limits: of any granularity, per node, below what is held, lifted again.
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/core/test_heap.h"
+
+namespace fastmem::core {
+namespace {
+
+TestHeap::Setup limited(Bytes limit, unsigned nodes = 1) {
+  TestHeap::Setup setup;
+  setup.config.region_size = kMiB * 4;
+  setup.config.limit_per_node = limit;
+  setup.nodes.clear();
+  for (unsigned n = 0; n < nodes; ++n) setup.nodes.push_back(n);
+  return setup;
+}
+
+// Objects of one size until there are no more.
+std::vector<void*> fill(TestHeap& heap, std::size_t size) {
+  std::vector<void*> all;
+  while (void* const p = heap->alloc_with(size, 0, kStrict)) {
+    all.push_back(p);
+    REQUIRE(all.size() < 5'000'000);
+  }
+  CHECK(last_error().code == ErrorCode::kNoMemory);
+  return all;
+}
+
+void free_all(TestHeap& heap, const std::vector<void*>& all) {
+  CHECK(heap->free_bulk(all.data(), all.size()) == ErrorCode::kOk);
+}
+
+TEST_CASE("slabs and the node's books stay below a limit of any granularity") {
+  for (const std::size_t limit : {std::size_t{1}, 64 * kKiB.rep, 70 * kKiB.rep, 100 * kKiB.rep, 128 * kKiB.rep,
+                                  (kMiB * 1).rep, (kMiB * 2).rep, (kMiB * 3).rep + 12'345, (kMiB * 9).rep}) {
+    for (const std::size_t size : {64, 1000, 60'000}) {
+      INFO(limit, " ", size);
+      TestHeap heap(limited(Bytes{limit}));
+      const std::vector<void*> all = fill(heap, size);
+      auto n = heap->node_stats(node(0));
+      REQUIRE(n.ok());
+      CHECK(n->limit == Bytes{limit});
+      CHECK((n->slabs + n->metadata <= Bytes{limit} || n->slabs == Bytes{}));
+      CHECK(n->backing < Bytes{limit} + kRegionUnit);
+      // It is used, too: what is left is less than a slab and its books.
+      const std::size_t slab = heap->classes()[class_of(Profile::kFine, size)].granules * kGranule;
+      CHECK((n->slabs + n->metadata).rep + slab + slab / 16 + 8192 > limit);
+      free_all(heap, all);
+      heap.check_laws(0);
+    }
+  }
+}
+
+TEST_CASE("limit 0: nothing at all") {
+  TestHeap heap(limited(Bytes{}));
+  CHECK(heap->alloc(1) == nullptr);
+  CHECK(last_error().code == ErrorCode::kNoMemory);
+  CHECK(std::string(last_error().text).find("limit") != std::string::npos);
+  CHECK(heap->reserve(Bytes{1}, kAnyNode).code == ErrorCode::kNoMemory);
+  CHECK(heap.backing.reserves() == 0);
+  CHECK(heap.backing.refusals() == 0);
+  REQUIRE(heap->set_limit(kUnlimited, kAnyNode).ok());
+  CHECK(heap->alloc(1) != nullptr);
+}
+
+TEST_CASE("a limit below what is held takes nothing away and lets nothing more in") {
+  TestHeap heap(limited(kUnlimited));
+  std::vector<void*> all;
+  for (unsigned i = 0; i < 16; ++i) all.push_back(heap->alloc(kMaxSize));
+  CHECK(heap.backing.held() == kMiB * 16);
+  REQUIRE(heap->set_limit(kMiB * 6, node(0)).ok());
+  CHECK(heap->alloc(kMaxSize) == nullptr);
+  CHECK(heap.backing.held() == kMiB * 16);
+  free_all(heap, all);
+  heap->trim();
+  CHECK(heap.backing.regions() == 0);
+  // Now it binds.
+  all = fill(heap, kMaxSize);
+  CHECK(all.size() == 4);  // 6 MiB less the books are two slabs
+  REQUIRE(heap->set_limit(kMiB * 20, node(0)).ok());
+  const std::vector<void*> more = fill(heap, kMaxSize);
+  CHECK(more.size() == 14);
+  REQUIRE(heap->set_limit(kUnlimited, kAnyNode).ok());
+  CHECK(heap->alloc(kMaxSize) != nullptr);
+  CHECK(heap->stats().nomem == 3);
+}
+
+TEST_CASE("what was freed can be had again at the limit, in any class") {
+  TestHeap heap(limited(kMiB * 8));
+  for (const std::size_t size : {100, 5000, 300'000, 64, 1'000'000}) {
+    INFO(size);
+    const std::vector<void*> all = fill(heap, size);
+    CHECK(all.size() * size > (kMiB * 3).rep);
+    free_all(heap, all);
+    heap.check_laws(0);
+  }
+}
+
+TEST_CASE("each node has its limit") {
+  TestHeap heap(limited(kMiB * 4, 3));
+  REQUIRE(heap->set_limit(kMiB * 10, node(1)).ok());
+  CHECK(heap->limit(node(0)).value() == kMiB * 4);
+  CHECK(heap->limit(node(1)).value() == kMiB * 10);
+  CHECK(heap->limit(node(2)).value() == kMiB * 4);
+  CHECK(heap->limit(kAnyNode).value() == kMiB * 4);
+  CHECK(heap->limit(node(7)).code() == ErrorCode::kNoNode);
+  CHECK(heap->set_limit(kMiB, node(7)).code == ErrorCode::kNoNode);
+  for (unsigned n = 0; n < 3; ++n) {
+    unsigned objects = 0;
+    while (heap->alloc_with(kMaxSize, 0, kStrict, node(n)) != nullptr) ++objects;
+    CHECK(objects == (n == 1 ? 8 : 2));
+  }
+  REQUIRE(heap->set_limit(kMiB * 12, kAnyNode).ok());
+  for (unsigned n = 0; n < 3; ++n) CHECK(heap->limit(node(n)).value() == kMiB * 12);
+}
+
+TEST_CASE("reserve stops at the limit and says so") {
+  TestHeap heap(limited(kMiB * 10));
+  CHECK(heap->reserve(kMiB * 10, node(0)).ok());
+  const Error error = heap->reserve(kMiB * 11, node(0));
+  CHECK(error.code == ErrorCode::kNoMemory);
+  CHECK(std::string(error.text).find("the limit of node 0 is reached") != std::string::npos);
+  CHECK(heap.backing.held() == kMiB * 10);
+}
+
+}  // namespace
+}  // namespace fastmem::core
