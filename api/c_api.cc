@@ -67,6 +67,7 @@ bool to_config(const fastmem_config_t* given, Config& config) {
   config.region_size = Bytes{c.region_size};
   config.address_space = Bytes{c.address_space};
   config.limit_per_node = Bytes{c.limit_per_node};
+  config.first_region = Bytes{c.first_region};
   return true;
 }
 
@@ -206,6 +207,7 @@ void fastmem_config_init(fastmem_config_t* config) {
   config->default_align = defaults.default_align;
   config->region_size = defaults.region_size.rep;
   config->limit_per_node = defaults.limit_per_node.rep;
+  config->first_region = defaults.first_region.rep;
 }
 
 fastmem_heap_t* fastmem_heap_create(const fastmem_config_t* config) {

@@ -21,22 +21,19 @@ inline int to_errno(ErrorCode code) {
       return 0;
     case ErrorCode::kNoMemory:
       return ENOMEM;
-    case ErrorCode::kInvalid:
-      return EINVAL;
     case ErrorCode::kTooBig:
       return E2BIG;
     case ErrorCode::kNoNode:
-      return ENODEV;
     case ErrorCode::kNotReady:
       return ENODEV;
-    case ErrorCode::kForeignPointer:
-      return EINVAL;
-    case ErrorCode::kDoubleFree:
-      return EINVAL;
     case ErrorCode::kUnsupported:
       return ENOTSUP;
     case ErrorCode::kPermission:
       return EPERM;
+    case ErrorCode::kInvalid:
+    case ErrorCode::kForeignPointer:
+    case ErrorCode::kDoubleFree:
+      break;
   }
   return EINVAL;
 }

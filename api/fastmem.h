@@ -72,15 +72,16 @@ enum fastmem_misuse {
 
 /** Fill with fastmem_config_init(), then change what should differ. */
 typedef struct fastmem_config {
-  size_t struct_size;   /**< set by fastmem_config_init(): lets the structure grow without breaking programs */
-  uint32_t pages;       /**< enum fastmem_pages */
-  uint32_t iova_mode;   /**< enum fastmem_iova_mode */
-  uint32_t profile;     /**< enum fastmem_profile */
-  uint32_t misuse;      /**< enum fastmem_misuse */
-  size_t default_align; /**< alignment when 0 is asked: a power of two, 16 (default) .. 4096; 64 for cache lines */
-  size_t region_size; /**< growth step; 128 MiB by default; rounded up to the page size; halved when memory is short */
+  size_t struct_size;    /**< set by fastmem_config_init(): lets the structure grow without breaking programs */
+  uint32_t pages;        /**< enum fastmem_pages */
+  uint32_t iova_mode;    /**< enum fastmem_iova_mode */
+  uint32_t profile;      /**< enum fastmem_profile */
+  uint32_t misuse;       /**< enum fastmem_misuse */
+  size_t default_align;  /**< alignment when 0 is asked: a power of two, 16 (default) .. 4096; 64 for cache lines */
+  size_t region_size;    /**< largest growth step, and fastmem_reserve()'s: 128 MiB; less when memory is short */
   size_t address_space;  /**< most memory this heap can ever hold; 0: chosen from the machine's memory and limits */
   size_t limit_per_node; /**< FASTMEM_UNLIMITED by default; see fastmem_set_limit() */
+  size_t first_region;   /**< first growth step: 4 MiB; each next one doubles what the node holds */
 } fastmem_config_t;
 
 FASTMEM_API void fastmem_config_init(fastmem_config_t *config);

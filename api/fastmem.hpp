@@ -37,8 +37,9 @@ struct Config {
   Profile profile = Profile::kFine;
   Misuse misuse = Misuse::kReport;
   std::size_t default_align = 16;  ///< when 0 is asked: a power of two, 16 .. 4096; 64 for cache lines
-  Bytes region_size = kMiB * 128;  ///< growth step; halved when memory is short
-  Bytes address_space;             ///< most the heap can ever hold; 0: chosen from the machine
+  Bytes region_size = kMiB * 128;  ///< largest growth step, and reserve()'s; less when memory is short
+  Bytes first_region = kMiB * 4;   ///< first growth step; each next one doubles what the node holds
+  Bytes address_space = {};        ///< most the heap can ever hold; 0: chosen from the machine
   Bytes limit_per_node = kUnlimited;
   Backing* backing = nullptr;          ///< memory of your own (then `pages`, `iova`, `address_space` say nothing)
   const Topology* topology = nullptr;  ///< nullptr: this machine

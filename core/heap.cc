@@ -7,6 +7,7 @@
 
 #include "core/heap_list.h"
 #include "platform/address_space.h"
+#include "platform/leak_roots.h"
 
 namespace fastmem::core {
 namespace {
@@ -24,8 +25,10 @@ Error check_config(const HeapConfig& config) {
     return make_error(ErrorCode::kInvalid, "default alignment %zu is not a power of two from 16 to 4096",
                       config.default_align);
   }
-  if (config.region_size.rep == 0 || config.region_size.rep > (kGiB * 1024).rep) {
-    return make_error(ErrorCode::kInvalid, "region size %zu is not from 1 byte to 1 TiB", config.region_size.rep);
+  const auto sound = [](Bytes size) { return size.rep != 0 && size <= kGiB * 1024; };
+  if (!sound(config.region_size) || !sound(config.first_region)) {
+    return make_error(ErrorCode::kInvalid, "region sizes %zu and %zu are not from 1 byte to 1 TiB",
+                      config.first_region.rep, config.region_size.rep);
   }
   const std::size_t nodes = config.topology->nodes().size();
   if (nodes == 0 || nodes > kMaxNodes) {
@@ -132,6 +135,7 @@ Result<Heap*> Heap::build(const HeapConfig& config) {
   state->slots[0].store(shared, std::memory_order_release);
 
   Heap* const heap = ::new (own) Heap(config, state, all, no_caches);
+  add_leak_root(heap, heap->own_bytes_);
   enlist(heap);
   return heap;
 }
@@ -149,14 +153,18 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
   fill_views();
   sizes_.fill(config.profile, config.default_align);
   config_.region_size = round_up(config.region_size, backing_->region_unit());
+  config_.first_region = std::min(round_up(config.first_region, backing_->region_unit()), config_.region_size);
 }
 
 void Heap::destroy() {
   delist(this);
   for (unsigned n = 1; n <= state_->regions.highest(); ++n) {
     const RegionInfo& info = state_->regions[static_cast<RegionNumber>(n)];
-    if (info.present && !lost_) backing_->release(info.region);
+    if (!info.present) continue;
+    remove_leak_root(info.region.base, info.region.size);
+    if (!lost_) backing_->release(info.region);
   }
+  remove_leak_root(this, own_bytes_);
   if (config_.owns_backing) delete backing_;
   const Bytes own_bytes = own_bytes_;
   unreserve(state_, reserved_);

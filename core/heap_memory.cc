@@ -4,6 +4,7 @@
 
 #include "core/heap.h"
 #include "platform/clock.h"
+#include "platform/leak_roots.h"
 
 namespace fastmem::core {
 namespace {
@@ -12,7 +13,7 @@ constexpr std::uint64_t kBackoff = 10'000'000;  // ns that a backing is left alo
 constexpr unsigned kBackoffAfter = 3;           // ... after so many refusals in a row
 
 Error limit_reached(NodeId node, Bytes limit, Bytes held) {
-  return make_error(ErrorCode::kNoMemory, "the limit of node %u is reached: %zu KiB of %zu KiB held",
+  return make_error(ErrorCode::kNoMemory, "the limit of node %u is reached: %zu KiB held, the limit is %zu KiB",
                     unsigned{node.rep}, held / kKiB, limit / kKiB);
 }
 
@@ -43,7 +44,9 @@ bool Heap::grow_slow(unsigned node, Bytes at_least, Bytes held_before) {
   const LockGuard guard(n.growth);
   if (n.pages.held() > held_before) return true;  // another thread grew it meanwhile
   if (n.no_growth_before != 0 && monotonic_ns() < n.no_growth_before) return false;
-  n.why_not = grow_by(node, config_.region_size, at_least);
+  // Each region doubles what the node holds, from small to full-sized: a small program stays small.
+  const Bytes wanted = std::clamp(n.pages.held(), config_.first_region, config_.region_size);
+  n.why_not = grow_by(node, wanted, at_least);
   if (n.why_not.ok()) {
     n.failures = 0;
     n.no_growth_before = 0;
@@ -87,6 +90,7 @@ Error Heap::install_region(const Region& region, unsigned node) {
     return make_error(ErrorCode::kNoMemory, "no memory for the books of another region; see ulimit -v and overcommit");
   }
   for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = number;
+  add_leak_root(region.base, region.size);
   state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes);
   return {};
 }
@@ -174,6 +178,7 @@ Bytes Heap::release_free_regions() {
     for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = kNoRegion;
     state_->arena.close_table(books);
     state_->regions.remove(number);
+    remove_leak_root(region.base, region.size);
     backing_->release(region);
     released += region.size;
   }

@@ -17,7 +17,7 @@ std::uint32_t padding(ExtentIndex first, std::uint32_t align) {
 
 // Which list a free extent of this many granules is in: every extent of a later list is larger.
 PageHeap::Place PageHeap::place_of(std::uint32_t granules) {
-  const unsigned doubling = static_cast<unsigned>(std::bit_width(granules)) - 1;
+  const unsigned doubling = static_cast<unsigned>(std::bit_width(granules | 1)) - 1;
   const unsigned quarter = doubling < 2 ? (granules << (2 - doubling)) & 3 : (granules >> (doubling - 2)) & 3;
   return {doubling, quarter};
 }

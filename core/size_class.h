@@ -28,7 +28,7 @@ inline constexpr std::size_t kGranule = 64 * kKiB.rep;  // the page heap's unit;
 // What one class is made of.
 struct SizeClass {
   std::uint32_t size = 0;
-  std::uint32_t objects = 0;     // per slab: always a power of two, so bitmap words are full and no byte is left over
+  std::uint32_t objects = 0;     // per slab: always a power of two, and no byte is left over
   std::uint32_t granules = 0;    // per slab
   std::uint32_t align = 0;       // the largest power of two that divides size: a slab is aligned to it
   std::uint64_t reciprocal = 0;  // index of an object == offset * reciprocal >> kReciprocalShift

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "platform/build.h"
+
 namespace fastmem {
 
 enum class LogLevel : std::uint8_t { kInfo, kWarning, kError };
@@ -14,7 +16,7 @@ using LogCallback = void (*)(LogLevel level, const char* line, void* context);
 
 // Replaces the listener of the whole process; nullptr restores the default: warnings and errors to stderr, and
 // everything when the environment has FASTMEM_LOG=info.
-void set_log(LogCallback callback, void* context);
+FASTMEM_EXPORT void set_log(LogCallback callback, void* context);
 
 [[gnu::format(printf, 2, 3), gnu::cold]] void log(LogLevel level, const char* format, ...);
 

@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "platform/build.h"
+
 namespace fastmem {
 
 enum class ErrorCode : std::uint8_t {
@@ -25,7 +27,7 @@ enum class ErrorCode : std::uint8_t {
 };
 
 // The code's name in plain words, e.g. "out of memory".
-const char* describe(ErrorCode code);
+FASTMEM_EXPORT const char* describe(ErrorCode code);
 
 // An error and its sentence: what was asked, what is missing, which command would fix it. Plain data, never allocates.
 struct Error {
@@ -36,7 +38,7 @@ struct Error {
 };
 
 // Formats as printf does; what does not fit is cut.
-[[gnu::format(printf, 2, 3)]] Error make_error(ErrorCode code, const char* format, ...);
+[[gnu::format(printf, 2, 3)]] FASTMEM_EXPORT Error make_error(ErrorCode code, const char* format, ...);
 
 // Either a T or an Error.
 template <class T>

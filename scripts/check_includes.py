@@ -18,6 +18,8 @@ BELOW = {
 }
 PUBLIC = re.compile(r"fastmem[a-z_]*\.(h|hpp)$")
 MACHINE = re.compile(r"(sys/mman\.h|numa.*\.h|hwloc(/.*)?\.h)$")
+# The recorder is loaded into any program and may depend on nothing of ours.
+MACHINE_USERS = ("platform/", "backends/standalone/", "tools/recorder/")
 DPDK = re.compile(r"rte_.*\.h$")
 
 
@@ -30,8 +32,8 @@ def complaint(path, quote, header):
     if quote == "<" and PUBLIC.match(header):
         target = "api"
     elif quote == "<":
-        if MACHINE.match(header) and folder in BELOW and not path.startswith(("platform/", "backends/standalone/")):
-            return "belongs to platform/ and backends/standalone/ only"
+        if MACHINE.match(header) and folder in BELOW and not path.startswith(MACHINE_USERS):
+            return "belongs to platform/, backends/standalone/ and tools/recorder/ only"
         if DPDK.match(header) and "dpdk" not in path.split("/")[:-1]:
             return "belongs below a folder named dpdk only"
         return None

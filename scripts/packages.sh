@@ -15,7 +15,7 @@ mode=install
 case ${1:-} in --check | --quiet) mode=${1#--}; shift ;; esac
 case ${1:-all} in
   build | test) wanted=("${build[@]}") ;;
-  demo) wanted=("${build[@]}" "${show[@]}") ;;
+  demo) wanted=("${build[@]}" "${show[@]}" "${peers[@]}") ;;
   bench) wanted=("${build[@]}" "${show[@]}" "${peers[@]}") ;;
   fuzz) wanted=("${build[@]}" "${clang[@]}") ;;
   lint) wanted=("${build[@]}" "${clang[@]}" git clang-format-14 clang-tidy-14) ;;

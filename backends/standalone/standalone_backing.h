@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "platform/backing.h"
+#include "platform/build.h"
 #include "platform/topology.h"
 
 namespace fastmem {
@@ -21,11 +22,12 @@ enum class IovaMode : std::uint8_t { kAuto, kPhysical, kVirtual, kNone };
 struct StandaloneOptions {
   PageKind pages = PageKind::kAuto;
   IovaMode iova = IovaMode::kAuto;
-  Bytes address_space;  // 0: twice the machine's memory, at least 64 GiB, less where the address space is limited
+  Bytes address_space = {};  // 0: twice the machine's memory, at least 64 GiB, less where the address space is limited
 };
 
 // Errors: kUnsupported (the page kind or IOVA mode is not there: the text names what is missing and the command that
 // would fix it), kNoMemory (no address space), kInvalid.
-Result<std::unique_ptr<Backing>> make_standalone_backing(const StandaloneOptions& options, const Topology& topology);
+FASTMEM_EXPORT Result<std::unique_ptr<Backing>> make_standalone_backing(const StandaloneOptions& options,
+                                                                        const Topology& topology);
 
 }  // namespace fastmem

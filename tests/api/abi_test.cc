@@ -17,7 +17,7 @@ using test::CHeap;
 
 #define AT(type, field, offset) static_assert(offsetof(type, field) == (offset), #type "." #field)
 
-static_assert(sizeof(fastmem_config_t) == 56);
+static_assert(sizeof(fastmem_config_t) == 64);
 AT(fastmem_config_t, struct_size, 0);
 AT(fastmem_config_t, pages, 8);
 AT(fastmem_config_t, iova_mode, 12);
@@ -27,6 +27,7 @@ AT(fastmem_config_t, default_align, 24);
 AT(fastmem_config_t, region_size, 32);
 AT(fastmem_config_t, address_space, 40);
 AT(fastmem_config_t, limit_per_node, 48);
+AT(fastmem_config_t, first_region, 56);
 
 static_assert(sizeof(fastmem_segment_t) == 16);
 AT(fastmem_segment_t, iova, 0);
