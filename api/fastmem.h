@@ -137,7 +137,10 @@ FASTMEM_API void *fastmem_alloc_on(size_t size, size_t align, unsigned int flags
  * -ENODEV: no heap yet. */
 FASTMEM_API int fastmem_free(void *ptr);
 
-/** free by a caller who knows the size it asked for (with no alignment above the default): saves the look-up. */
+/**
+ * free by a caller who knows the size it asked for: saves the look-up. For objects allocated with align 0 that realloc has
+ * not made smaller since; of others, fastmem_free() alone knows the class.
+ */
 FASTMEM_API int fastmem_free_sized(void *ptr, size_t size);
 
 /**

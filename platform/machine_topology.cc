@@ -3,6 +3,7 @@
 
 #include <hwloc.h>
 #include <sched.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,6 +47,7 @@ class Shape {
   explicit Shape(hwloc_topology_t topology) {
     if (topology != nullptr) read_nodes(topology);
     if (nodes_.empty()) assume_one_node();
+    assume_memory();
     distances_.assign(nodes_.size() * nodes_.size(), kRemote);
     for (std::size_t i = 0; i < nodes_.size(); ++i) distances_[i * nodes_.size() + i] = kLocal;
     if (topology != nullptr) read_distances(topology);
@@ -100,12 +102,23 @@ class Shape {
   }
 
   void assume_one_node() {
-    const long pages = sysconf(_SC_PHYS_PAGES);
     const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     NodeInfo info;
     info.cpus = cpus > 0 ? static_cast<unsigned>(cpus) : 1;
-    info.memory = pages > 0 ? kKiB * 4 * static_cast<std::size_t>(pages) : kGiB;
+    info.memory = memory_of_machine();
     nodes_.push_back(info);
+  }
+
+  // Where /sys and /proc cannot be read (no such mounts, no file left to open), hwloc finds nodes and no memory.
+  void assume_memory() {
+    const auto has_none = [](const NodeInfo& node) { return node.memory.rep == 0; };
+    if (std::all_of(nodes_.begin(), nodes_.end(), has_none)) nodes_.front().memory = memory_of_machine();
+  }
+
+  static Bytes memory_of_machine() {
+    struct sysinfo info = {};  // a system call: sysconf() would look into /proc
+    if (sysinfo(&info) != 0 || info.totalram == 0) return kGiB;
+    return Bytes{info.totalram * info.mem_unit};
   }
 
   void read_distances(hwloc_topology_t topology) {

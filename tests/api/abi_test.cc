@@ -95,6 +95,7 @@ TEST_CASE("fastmem_config_init sets the documented defaults") {
   CHECK(config.region_size == 128 * test::kMegabyte);
   CHECK(config.address_space == 0);
   CHECK(config.limit_per_node == FASTMEM_UNLIMITED);
+  CHECK(config.first_region == 4 * test::kMegabyte);
   fastmem_config_init(nullptr);  // does nothing
 }
 

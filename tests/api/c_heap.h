@@ -21,6 +21,7 @@ inline fastmem_config_t small_config() {
   config.pages = FASTMEM_PAGES_4K;
   config.iova_mode = FASTMEM_IOVA_NONE;
   config.region_size = 2 * kMegabyte;
+  config.first_region = 2 * kMegabyte;
   config.address_space = 1024 * kMegabyte;
   return config;
 }
