@@ -228,6 +228,7 @@ void Heap::flush_slot(SlotId id) {
   if (s == nullptr || lost_) return;
   Strays strays;
   s->flush(state_->bins, 0, state_->bin_count(), strays);
+  views_[id.rep] = {no_caches_, no_caches_};  // whoever comes to this slot next begins on the node it runs on
   settle(strays);
 }
 

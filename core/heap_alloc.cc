@@ -232,7 +232,8 @@ std::size_t Heap::usable_size(const void* p) const {
   const SizeClass& c = class_in(id);
   const ExtentIndex head = state_->extents[static_cast<ExtentIndex>(map_.granule_of(p))].head;
   const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(p) - map_.address_of(head));
-  const bool begins = (offset * c.reciprocal >> kReciprocalShift) * c.size == offset;
+  const std::size_t index = offset * c.reciprocal >> kReciprocalShift;
+  const bool begins = index * c.size == offset && index < c.objects;
   return begins ? c.size : 0;
 }
 

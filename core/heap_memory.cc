@@ -125,7 +125,9 @@ Error Heap::reserve(Bytes size, NodeId node) {
     const unsigned n = only < 0 ? state_->nodes[from].nearest[k] : from;
     const LockGuard growing(state_->nodes[n].growth);
     error = {};
-    while (held() < size && error.ok()) error = grow_by(n, config_.region_size, backing_->region_unit());
+    while (held() < size && error.ok()) {
+      error = grow_by(n, std::min(size - held(), config_.region_size), backing_->region_unit());
+    }
     if (held() >= size) return {};
   }
   Error told =

@@ -28,7 +28,7 @@ inline constexpr std::size_t kGranule = 64 * kKiB.rep;  // the page heap's unit;
 // What one class is made of.
 struct SizeClass {
   std::uint32_t size = 0;
-  std::uint32_t objects = 0;     // per slab: always a power of two, and no byte is left over
+  std::uint32_t objects = 0;     // per slab
   std::uint32_t granules = 0;    // per slab
   std::uint32_t align = 0;       // the largest power of two that divides size: a slab is aligned to it
   std::uint64_t reciprocal = 0;  // index of an object == offset * reciprocal >> kReciprocalShift
@@ -47,13 +47,11 @@ struct SizeClasses {
 
 namespace size_class_detail {
 
-// Slabs amortise their birth over at least eight objects, up to 2 MiB; below that they are as small as a granule.
-constexpr std::uint32_t objects_per_slab(Profile profile, std::uint32_t size) {
-  const std::size_t most = 2 * kMiB.rep;
-  if (profile == Profile::kRfc) return static_cast<std::uint32_t>(most / size);
+// The fewest granules that lose at most a thirty-second: a heap of a few objects of many classes stays small.
+constexpr std::uint32_t slab_granules(Profile profile, std::uint32_t size) {
+  if (profile == Profile::kRfc) return static_cast<std::uint32_t>(2 * kMiB.rep / kGranule);
   std::uint32_t n = 1;
-  while (std::size_t{n} * size % kGranule != 0) n *= 2;
-  while (n < 8 && std::size_t{n} * 2 * size <= most) n *= 2;
+  while (n * kGranule % size > n * kGranule / 32) ++n;
   return n;
 }
 
@@ -71,8 +69,8 @@ constexpr std::uint16_t depot_capacity(std::uint32_t size, std::uint16_t magazin
 constexpr SizeClass make_class(Profile profile, std::uint32_t size) {
   SizeClass c;
   c.size = size;
-  c.objects = objects_per_slab(profile, size);
-  c.granules = static_cast<std::uint32_t>(std::size_t{c.objects} * size / kGranule);
+  c.granules = slab_granules(profile, size);
+  c.objects = static_cast<std::uint32_t>(c.granules * kGranule / size);
   c.align = size & (~size + 1);
   c.reciprocal = ((std::uint64_t{1} << kReciprocalShift) + size - 1) / size;
   c.magazine = magazine_capacity(size);

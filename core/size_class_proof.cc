@@ -5,14 +5,15 @@
 namespace fastmem::core {
 namespace {
 
-// Classes ascend and tile their slabs exactly, and the reciprocal finds every object's index.
+// Classes ascend and fill their slabs but for a thirty-second, and the reciprocal finds every object's index.
 constexpr bool classes_are_sound(Profile profile) {
   const SizeClasses& all = size_classes(profile);
   for (unsigned i = 1; i <= all.count; ++i) {
     const SizeClass& c = all.classes[i];
     if (i > 1 && c.size <= all.classes[i - 1].size) return false;
-    if (!is_power_of_two(c.objects)) return false;
-    if (std::size_t{c.objects} * c.size != c.granules * kGranule) return false;
+    const std::size_t slab = c.granules * kGranule;
+    const std::size_t used = std::size_t{c.objects} * c.size;
+    if (c.objects == 0 || used > slab || slab - used > slab / 32) return false;
     if (c.granules == 0 || c.granules * kGranule > 2 * kMiB.rep) return false;
     if (c.size % c.align != 0 || !is_power_of_two(c.align)) return false;
     if (is_power_of_two(c.size) && c.align != c.size) return false;

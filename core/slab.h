@@ -23,8 +23,8 @@ inline bool bitmap_is_inline(const SizeClass& c) { return c.objects <= 64; }
 inline bool make(Extent& e, const SizeClass& c, BinId bin, Arena& arena) {
   e.bitmap = bitmap_is_inline(c) ? &e.word : static_cast<std::uint64_t*>(arena.take(bitmap_bytes(c)));
   if (e.bitmap == nullptr) return false;
-  const std::uint64_t full = c.objects >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << c.objects) - 1;
-  for (std::uint32_t w = 0; w < bitmap_words(c); ++w) e.bitmap[w] = full;
+  for (std::uint32_t w = 0; w < bitmap_words(c); ++w) e.bitmap[w] = ~std::uint64_t{0};
+  if (c.objects % 64 != 0) e.bitmap[c.objects / 64] = (std::uint64_t{1} << (c.objects % 64)) - 1;
   e.kind = ExtentKind::kSlab;
   e.bin = bin;
   e.free = c.objects;
@@ -65,7 +65,7 @@ enum class Put : std::uint8_t { kDone, kWasFree, kInsideObject };
 // Marks the object at this offset of the slab free.
 inline Put put(Extent& e, const SizeClass& c, std::size_t offset) {
   const std::size_t index = offset * c.reciprocal >> kReciprocalShift;
-  if (index * c.size != offset) return Put::kInsideObject;
+  if (index * c.size != offset || index >= c.objects) return Put::kInsideObject;
   std::uint64_t& word = e.bitmap[index / 64];
   const std::uint64_t bit = std::uint64_t{1} << (index % 64);
   if ((word & bit) != 0) return Put::kWasFree;

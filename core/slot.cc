@@ -6,6 +6,11 @@
 #include <utility>
 
 namespace fastmem::core {
+namespace {
+
+constexpr std::size_t kFirstReach = 4096;  // bytes
+
+}  // namespace
 
 void* Slot::pop_slow(Bin& bin, bool claimed) {
   const LockGuard guard(mutex_);
@@ -38,11 +43,19 @@ void Slot::count_nomem(BinId bin) {
   ++books_[bin.rep].nomem;
 }
 
+// A thread that needs one object of a class does not take a whole magazine of it: a page's worth at first, then twice
+// as many with each miss, up to what a magazine holds.
+void Slot::reach_further(const Bin& bin, CacheBook& book) {
+  const SizeClass& c = bin.size_class();
+  const std::uint64_t wanted = book.reach != 0 ? book.reach * 2 : std::max<std::uint64_t>(kFirstReach / c.size, 1);
+  book.reach = std::min<std::uint64_t>(wanted, c.magazine);
+}
+
 // Makes `magazine` the loaded one.
 void Slot::load(Pair p, Magazine* magazine) {
   void** const first = magazine->objects();
   p.book.loaded = magazine;
-  p.cache.load(first, first + magazine->count, first + magazine->capacity);
+  p.cache.load(first, first + magazine->count, first + std::max<std::uint64_t>(magazine->count, p.book.reach));
 }
 
 // The loaded magazine, its objects moved to its start if a thief left a hole there and its count brought up to date.
@@ -64,10 +77,11 @@ bool Slot::fill(Bin& bin, Pair p) {
     load(p, std::exchange(p.book.previous, empty));
     return true;
   }
+  reach_further(bin, p.book);
   Magazine* filled = bin.exchange_empty(empty);
   if (filled == nullptr) {
     filled = empty;
-    filled->count = bin.refill(filled->objects(), filled->capacity);
+    filled->count = bin.refill(filled->objects(), static_cast<std::uint32_t>(p.book.reach));
   }
   filled->prefetch(false);
   p.book.brought += filled->count;
@@ -78,9 +92,10 @@ bool Slot::fill(Bin& bin, Pair p) {
 // The cache is full (or not there yet): room in an empty magazine; a full one goes to the depot.
 bool Slot::make_space(Bin& bin, Pair p, Strays& strays) {
   Magazine* full = nullptr;
+  reach_further(bin, p.book);
   if (p.book.loaded != nullptr) {
     full = unload(p);
-    if (full->count < full->capacity) {  // it was only its hole that was full
+    if (full->count < p.book.reach) {  // it has room by now, or a thief left a hole at its start
       load(p, full);
       return true;
     }
@@ -126,6 +141,7 @@ std::size_t Slot::flush(Bin* bins, unsigned first, unsigned last, Strays& strays
   std::size_t moved = 0;
   for (unsigned b = first; b < last; ++b) {
     const Pair p = pair(BinId{static_cast<std::uint16_t>(b)});
+    p.book.reach = 0;
     if (p.book.loaded != nullptr) moved += surrender(bins[b], unload(p), p.book, strays);
     if (p.book.previous != nullptr) {
       moved += surrender(bins[b], std::exchange(p.book.previous, nullptr), p.book, strays);

@@ -39,6 +39,7 @@ struct CacheCounts {
 struct CacheBook {
   Magazine* loaded;       // the array that the Cache points into; nullptr: none yet
   Magazine* previous;     // full, empty, or nullptr
+  std::uint64_t reach;    // objects that the cache deals in at a time: few at first, doubled by each miss
   std::uint64_t brought;  // objects that refills put into the cache
   std::uint64_t taken;    // objects that drains, flushes and thieves took out of it
   std::uint64_t alloc_misses;
@@ -91,6 +92,7 @@ class Slot {
     CacheBook& book;
   };
   Pair pair(BinId bin) FM_REQUIRES(mutex_) { return {caches_[bin.rep], books_[bin.rep]}; }
+  static void reach_further(const Bin& bin, CacheBook& book);
   static void load(Pair p, Magazine* magazine);
   static Magazine* unload(Pair p);
   static bool fill(Bin& bin, Pair p);

@@ -27,7 +27,7 @@ void* aligned_by_process(std::size_t alignment, std::size_t size) {
 }
 
 constexpr Allocator kFastmem = {
-    .start = [] { fastmem_reserve(nullptr, 1, FASTMEM_NODE_ANY); },
+    .start = [] { fastmem_default_heap(); },
     .alloc = [](std::size_t size) { return fastmem_alloc(size, 0, 0); },
     .calloc = [](std::size_t size) { return fastmem_alloc(size, 0, FASTMEM_ZERO); },
     .aligned = [](std::size_t alignment, std::size_t size) { return fastmem_alloc(size, alignment, 0); },
