@@ -81,7 +81,7 @@ typedef struct fastmem_config {
   size_t region_size;    /**< largest growth step, and fastmem_reserve()'s: 128 MiB; less when memory is short */
   size_t address_space;  /**< most memory this heap can ever hold; 0: chosen from the machine's memory and limits */
   size_t limit_per_node; /**< FASTMEM_UNLIMITED by default; see fastmem_set_limit() */
-  size_t first_region;   /**< first growth step: 4 MiB; each next one doubles what the node holds */
+  size_t first_region;   /**< first growth step: 4 MiB; later ones a quarter of what the node holds */
 } fastmem_config_t;
 
 FASTMEM_API void fastmem_config_init(fastmem_config_t *config);
@@ -138,8 +138,8 @@ FASTMEM_API void *fastmem_alloc_on(size_t size, size_t align, unsigned int flags
 FASTMEM_API int fastmem_free(void *ptr);
 
 /**
- * free by a caller who knows the size it asked for: saves the look-up. For objects allocated with align 0 that realloc has
- * not made smaller since; of others, fastmem_free() alone knows the class.
+ * free by a caller who knows the size it asked for: saves the look-up. For objects allocated with align 0 that realloc
+ * has not made smaller since; of others, fastmem_free() alone knows the class.
  */
 FASTMEM_API int fastmem_free_sized(void *ptr, size_t size);
 

@@ -38,7 +38,7 @@ struct Config {
   Misuse misuse = Misuse::kReport;
   std::size_t default_align = 16;  ///< when 0 is asked: a power of two, 16 .. 4096; 64 for cache lines
   Bytes region_size = kMiB * 128;  ///< largest growth step, and reserve()'s; less when memory is short
-  Bytes first_region = kMiB * 4;   ///< first growth step; each next one doubles what the node holds
+  Bytes first_region = kMiB * 4;   ///< first growth step; later ones a quarter of what the node holds
   Bytes address_space = {};        ///< most the heap can ever hold; 0: chosen from the machine
   Bytes limit_per_node = kUnlimited;
   Backing* backing = nullptr;          ///< memory of your own (then `pages`, `iova`, `address_space` say nothing)
@@ -85,8 +85,8 @@ class Heap {
 
   /// kOk also for nullptr. kForeignPointer; kDoubleFree, kInvalid where misuse is noticed.
   ErrorCode free(void* p) { return heap_->free(p); }
-  /// By a caller who knows the size it asked for: saves the look-up. For objects allocated with align 0 that realloc has not
-  /// made smaller since.
+  /// By a caller who knows the size it asked for: saves the look-up. For objects allocated with align 0 that realloc
+  /// has not made smaller since.
   ErrorCode free(void* p, std::size_t size) { return heap_->free_sized(p, size); }
 
   /// nullptr p: alloc. size 0: free, and nullptr. On failure nullptr, and the old object stays.

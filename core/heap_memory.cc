@@ -44,8 +44,8 @@ bool Heap::grow_slow(unsigned node, Bytes at_least, Bytes held_before) {
   const LockGuard guard(n.growth);
   if (n.pages.held() > held_before) return true;  // another thread grew it meanwhile
   if (n.no_growth_before != 0 && monotonic_ns() < n.no_growth_before) return false;
-  // Each region doubles what the node holds, from small to full-sized: a small program stays small.
-  const Bytes wanted = std::clamp(n.pages.held(), config_.first_region, config_.region_size);
+  // A quarter more at a time, from small regions to full-sized ones: what a program holds stays near what it needs.
+  const Bytes wanted = std::clamp(n.pages.held() / 4, config_.first_region, config_.region_size);
   n.why_not = grow_by(node, wanted, at_least);
   if (n.why_not.ok()) {
     n.failures = 0;
