@@ -55,15 +55,15 @@ constexpr std::uint32_t slab_granules(Profile profile, std::uint32_t size) {
   return n;
 }
 
-// Enough for any usual burst while objects are small; a cache never hoards more than a megabyte or two of one class.
+// Enough for any usual burst, up to two megabytes: what a cache may come to hold, not what it begins with.
 constexpr std::uint16_t magazine_capacity(std::uint32_t size) {
-  const std::size_t n = kMiB.rep / size;
-  return static_cast<std::uint16_t>(n > 64 ? (size <= 256 ? 128 : 64) : n < 2 ? 2 : n);
+  const std::size_t n = 2 * kMiB.rep / size;
+  return static_cast<std::uint16_t>(n > 64 ? (size <= 256 ? 128 : 64) : n);
 }
 
 constexpr std::uint16_t depot_capacity(std::uint32_t size, std::uint16_t magazine) {
-  const std::size_t n = 2 * kMiB.rep / (std::size_t{size} * magazine);
-  return static_cast<std::uint16_t>(n > 64 ? 64 : n < 4 ? 4 : n);
+  const std::size_t n = 4 * kMiB.rep / (std::size_t{size} * magazine);
+  return static_cast<std::uint16_t>(n > 64 ? 64 : n);
 }
 
 constexpr SizeClass make_class(Profile profile, std::uint32_t size) {
