@@ -9,10 +9,13 @@ constexpr std::uint32_t kEmptySlabsKept = 1;
 
 }  // namespace
 
-Magazine* Bin::exchange_empty(Magazine* empty) {
+Magazine* Bin::exchange(Magazine* empty, SlotId slot, bool any) {
   const LockGuard guard(mutex_);
+  const Magazine* const oldest = full_.front();
+  if (oldest == nullptr) return nullptr;
+  const bool rested = full_.count() > class_->depot / 2u;
+  if (!any && !rested && oldest->filled_by != slot) return nullptr;
   Magazine* const full = full_.pop();
-  if (full == nullptr) return nullptr;
   in_depot_ -= full->count;
   empty->next = empties_;
   empties_ = empty;

@@ -42,8 +42,12 @@ class alignas(kLinePair) Bin {
   Bin(BinId id, const SizeClass* size_class, BinContext context, PageHeap* pages)
       : id_(id), class_(size_class), context_(context), pages_(pages) {}
 
-  // A full magazine for an empty one, in O(1). nullptr, and the empty one stays the caller's: the depot has none.
-  Magazine* exchange_empty(Magazine* empty) FM_EXCLUDES(mutex_);
+  // A full magazine for an empty one, in O(1). nullptr, and the empty one stays the caller's: the depot has none, or
+  // only young ones of other slots. Those rest until older than a core's cache, where they would be fetched back from:
+  // as long as slabs can serve instead.
+  Magazine* exchange_empty(Magazine* empty, SlotId slot) FM_EXCLUDES(mutex_) { return exchange(empty, slot, false); }
+  // The same when slabs could not: any will do.
+  Magazine* exchange_empty_for_any(Magazine* empty) FM_EXCLUDES(mutex_) { return exchange(empty, SlotId{}, true); }
 
   // An empty magazine for a full one. What passes the depot's bound goes back to its slabs.
   // nullptr: no memory for another magazine; the objects are in their slabs then and `full` is empty and the caller's.
@@ -74,6 +78,7 @@ class alignas(kLinePair) Bin {
  private:
   enum List : std::uint16_t { kEmpty, kPartial, kFull, kLists };
 
+  Magazine* exchange(Magazine* empty, SlotId slot, bool any) FM_EXCLUDES(mutex_);
   void drain_locked(void* const* objects, std::uint32_t n, Strays& strays) FM_REQUIRES(mutex_);
   void drain_depot_locked(std::uint32_t keep, Strays& strays) FM_REQUIRES(mutex_);
   Magazine* take_magazine_locked() FM_REQUIRES(mutex_);

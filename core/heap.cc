@@ -74,12 +74,12 @@ Cache* make_caches(HeapState& state) {
   return caches;
 }
 
-Slot* make_slot(HeapState& state) {
+Slot* make_slot(HeapState& state, SlotId id) {
   Cache* const caches = make_caches(state);
   auto* const books = static_cast<CacheBook*>(state.arena.make(Bytes{sizeof(CacheBook) * state.bin_count()}));
   void* const slot = state.arena.make(Bytes{sizeof(Slot)}, kLinePair);
   if (caches == nullptr || books == nullptr || slot == nullptr) return nullptr;
-  return ::new (slot) Slot(caches, books);
+  return ::new (slot) Slot(id, caches, books);
 }
 
 Error no_books(Bytes size) {
@@ -130,7 +130,7 @@ Result<Heap*> Heap::build(const HeapConfig& config) {
   state->extents = ExtentTable(base + arena_bytes.rep + map_bytes.rep);
   Cache* const no_caches =
       make_nodes_and_bins(*state, *config.topology, config.limit_per_node) ? make_caches(*state) : nullptr;
-  Slot* const shared = no_caches != nullptr ? make_slot(*state) : nullptr;
+  Slot* const shared = no_caches != nullptr ? make_slot(*state, kNoSlot) : nullptr;
   if (shared == nullptr) return give_up();
   state->slots[0].store(shared, std::memory_order_release);
 
@@ -191,7 +191,7 @@ Slot* Heap::own_slot_slow() {
 Slot* Heap::open_slot_slow(SlotId id) {
   Slot* s = slot(id.rep);
   if (s == nullptr) {
-    s = make_slot(*state_);
+    s = make_slot(*state_, id);
     if (s == nullptr) return slot(0);
     state_->slots[id.rep].store(s, std::memory_order_release);
   }

@@ -15,7 +15,8 @@ namespace fastmem::core {
 struct Magazine {
   Magazine* next;
   std::uint32_t count;  // objects[0 .. count); of a loaded magazine: stale, its cache's top tells
-  std::uint32_t capacity;
+  std::uint16_t capacity;
+  SlotId filled_by;  // in a depot: the slot that freed its objects
 
   void** objects() { return reinterpret_cast<void**>(this + 1); }
 
@@ -53,6 +54,7 @@ class MagazineQueue {
     tail_ = m;
     ++count_;
   }
+  const Magazine* front() const { return head_; }
   std::uint32_t count() const { return count_; }
 
  private:

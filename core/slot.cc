@@ -78,10 +78,11 @@ bool Slot::fill(Bin& bin, Pair p) {
     return true;
   }
   reach_further(bin, p.book);
-  Magazine* filled = bin.exchange_empty(empty);
+  Magazine* filled = bin.exchange_empty(empty, id_);
   if (filled == nullptr) {
-    filled = empty;
-    filled->count = bin.refill(filled->objects(), static_cast<std::uint32_t>(p.book.reach));
+    empty->count = bin.refill(empty->objects(), static_cast<std::uint32_t>(p.book.reach));
+    if (empty->count == 0) filled = bin.exchange_empty_for_any(empty);
+    if (filled == nullptr) filled = empty;
   }
   filled->prefetch(false);
   p.book.brought += filled->count;
@@ -107,6 +108,7 @@ bool Slot::make_space(Bin& bin, Pair p, Strays& strays) {
     empty = p.book.previous;
   } else {
     p.book.taken += p.book.previous->count;
+    p.book.previous->filled_by = id_;
     empty = bin.exchange_full(p.book.previous, strays);
     if (empty == nullptr) empty = p.book.previous;  // drained, for want of memory for another
   }
@@ -132,6 +134,7 @@ std::size_t Slot::surrender(Bin& bin, Magazine* magazine, CacheBook& book, Stray
     bin.drain(magazine->objects(), magazine->count, strays);
     magazine->count = 0;
   }
+  magazine->filled_by = id_;
   bin.give_magazine(magazine);
   return n;
 }

@@ -50,7 +50,7 @@ struct CacheBook {
 
 class Slot {
  public:
-  Slot(Cache* caches, CacheBook* books) : caches_(caches), books_(books) {}
+  Slot(SlotId id, Cache* caches, CacheBook* books) : id_(id), caches_(caches), books_(books) {}
 
   // The slow twins of pop and push, for the owner (or, of slot 0, for anyone).
   // `claimed`: the owner's claim() on this cache failed and is to be undone. nullptr: the bin has nothing without
@@ -95,12 +95,13 @@ class Slot {
   static void reach_further(const Bin& bin, CacheBook& book);
   static void load(Pair p, Magazine* magazine);
   static Magazine* unload(Pair p);
-  static bool fill(Bin& bin, Pair p);
-  static bool make_space(Bin& bin, Pair p, Strays& strays);
-  static std::size_t surrender(Bin& bin, Magazine* magazine, CacheBook& book, Strays& strays);
+  bool fill(Bin& bin, Pair p);
+  bool make_space(Bin& bin, Pair p, Strays& strays);
+  std::size_t surrender(Bin& bin, Magazine* magazine, CacheBook& book, Strays& strays);
   CacheCounts since_birth(BinId bin) const FM_REQUIRES(mutex_);
 
   mutable Mutex mutex_{LockRank::kSlot};
+  SlotId id_;
   Cache* caches_;     // [nodes * kMaxClasses]
   CacheBook* books_;  // the same, guarded by mutex_
 };

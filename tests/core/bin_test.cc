@@ -99,7 +99,7 @@ TEST_CASE("the depot is a queue, and what passes its bound goes to slabs") {
   BinBench b(1024);
   const SizeClass& c = b.bin.size_class();
   Magazine* const spare = b.bin.take_magazine();
-  CHECK(b.bin.exchange_empty(spare) == nullptr);
+  CHECK(b.bin.exchange_empty(spare, SlotId{1}) == nullptr);
   std::vector<Magazine*> given;
   for (unsigned i = 0; i < c.depot + 3u; ++i) {
     Magazine* const full = b.full_magazine();
@@ -115,7 +115,7 @@ TEST_CASE("the depot is a queue, and what passes its bound goes to slabs") {
   Magazine* empty = spare;
   std::vector<void*> all;
   for (unsigned i = 0; i < c.depot; ++i) {
-    Magazine* const full = b.bin.exchange_empty(empty);
+    Magazine* const full = b.bin.exchange_empty(empty, SlotId{});
     REQUIRE(full != nullptr);
     CHECK(full->count == c.magazine);
     CHECK(full == given[i + 3]);
@@ -123,7 +123,7 @@ TEST_CASE("the depot is a queue, and what passes its bound goes to slabs") {
     full->count = 0;
     empty = full;
   }
-  CHECK(b.bin.exchange_empty(empty) == nullptr);
+  CHECK(b.bin.exchange_empty(empty, SlotId{}) == nullptr);
   b.bin.give_magazine(empty);
   CHECK(b.bin.counts().depot == 0);
   CHECK(b.bin.counts().free == b.bin.counts().slabs * c.objects);

@@ -75,7 +75,7 @@ struct Workbench {
 
 // A slot with caches for one node.
 struct WorkbenchSlot {
-  WorkbenchSlot() : caches(kMaxClasses), books(kMaxClasses), slot(caches.data(), books.data()) {}
+  WorkbenchSlot() : caches(kMaxClasses), books(kMaxClasses), slot(SlotId{1}, caches.data(), books.data()) {}
   std::vector<Cache> caches;
   std::vector<CacheBook> books;
   Slot slot;
