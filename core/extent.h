@@ -4,8 +4,11 @@
 // descriptor is
 //            that of its first granule; the others only point back to it.
 // Threads:   the owner of an extent writes its descriptor: PageHeap while it is free, its Bin while it is a slab.
+//            PageHeap also looks at its neighbours' region and kind, whoever owns them: those two are atomic, and
+//            relaxed, because a neighbour that is not free memory of the same region cannot become it meanwhile.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "core/page_map.h"
@@ -23,8 +26,9 @@ struct Extent {
   std::uint32_t granules;
   ExtentIndex next;  // in the list that kind and bin say
   ExtentIndex prev;
-  std::uint16_t region;  // 1-based number of the region; 0: no memory here. Set for every granule, constant while there
-  ExtentKind kind;
+  // 1-based number of the region; 0: no memory here. Set for every granule, constant while there.
+  std::atomic<std::uint16_t> region;
+  std::atomic<ExtentKind> kind;
   std::uint8_t unused;
   BinId bin;              // kSlab, as are the fields below
   std::uint16_t list;     // which of the bin's lists it is in

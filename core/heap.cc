@@ -95,8 +95,9 @@ constinit Cache g_no_cache;
 }  // namespace
 constinit Heap Heap::absent(&g_no_cache);
 
+// Threads without a slot look at the first one, at any time: it is right from the constructor on.
 void Heap::fill_views() {
-  for (View& v : views_) v = {no_caches_, no_caches_};
+  std::fill(views_ + 1, views_ + kMaxSlots, View{no_caches_, no_caches_});
 }
 
 Result<Heap*> Heap::create(const HeapConfig& config) {
@@ -150,6 +151,7 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
       own_bytes_(round_up(Bytes{sizeof(Heap)}, kSmallPage)),
       map_(state->map),
       node_count_(state->node_count) {
+  views_[0] = {no_caches, no_caches};
   fill_views();
   sizes_.fill(config.profile, config.default_align);
   config_.region_size = round_up(config.region_size, backing_->region_unit());

@@ -8,7 +8,9 @@ namespace fastmem::core {
 
 RegionNumber Heap::region_of(const void* p) const {
   const std::size_t granule = map_.granule_of(p);
-  return granule < map_.granules() ? state_->extents[static_cast<ExtentIndex>(granule)].region : kNoRegion;
+  return granule < map_.granules()
+             ? state_->extents[static_cast<ExtentIndex>(granule)].region.load(std::memory_order_relaxed)
+             : kNoRegion;
 }
 
 Iova Heap::iova_of(const void* p) {

@@ -35,7 +35,7 @@ ExtentIndex PageHeap::take(std::uint32_t granules, std::uint32_t align) {
   if (length != before + granules) insert(first + granules, length - before - granules);
   for (ExtentIndex g = first; g < first + granules; ++g) (*extents_)[g].head = first;
   (*extents_)[first].granules = granules;
-  (*extents_)[first].kind = ExtentKind::kNone;
+  (*extents_)[first].kind.store(ExtentKind::kNone, std::memory_order_relaxed);
   used_.fetch_add(granules, std::memory_order_relaxed);
   return first;
 }
@@ -45,22 +45,22 @@ void PageHeap::give(ExtentIndex extent) {
   ExtentIndex first = extent;
   std::uint32_t granules = (*extents_)[extent].granules;
   used_.fetch_sub(granules, std::memory_order_relaxed);
-  const std::uint16_t region = (*extents_)[extent].region;
+  const std::uint16_t region = (*extents_)[extent].region.load(std::memory_order_relaxed);
 
   const ExtentIndex after = first + granules;
-  if (after < map_->granules() && (*extents_)[after].region == region && (*extents_)[after].kind == ExtentKind::kFree) {
+  if (after < map_->granules() && in_region(after, region) && is_free(after)) {
     granules += (*extents_)[after].granules;
     remove(after);
   }
-  if (first > 0 && (*extents_)[first - 1].region == region) {
+  if (first > 0 && in_region(first - 1, region)) {
     const ExtentIndex before = (*extents_)[first - 1].head;  // kept right for both ends of every extent
-    if ((*extents_)[before].kind == ExtentKind::kFree) {
+    if (is_free(before)) {
       granules += (*extents_)[before].granules;
       remove(before);
       first = before;
     }
   }
-  (*extents_)[extent].kind = ExtentKind::kNone;
+  (*extents_)[extent].kind.store(ExtentKind::kNone, std::memory_order_relaxed);
   insert(first, granules);
 }
 
@@ -74,7 +74,7 @@ void PageHeap::add_region(ExtentIndex first, std::uint32_t granules, Bytes books
 
 bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes books) {
   const LockGuard guard(mutex_);
-  if ((*extents_)[first].kind != ExtentKind::kFree || (*extents_)[first].granules != granules) return false;
+  if (!is_free(first) || (*extents_)[first].granules != granules) return false;
   remove(first);
   held_.fetch_sub(granules, std::memory_order_relaxed);
   books_.fetch_sub(books.rep, std::memory_order_relaxed);
@@ -133,7 +133,7 @@ ExtentIndex PageHeap::find_from(Place place, std::uint32_t granules, std::uint32
 
 void PageHeap::insert(ExtentIndex first, std::uint32_t granules) {
   Extent& e = (*extents_)[first];
-  e.kind = ExtentKind::kFree;
+  e.kind.store(ExtentKind::kFree, std::memory_order_relaxed);
   e.granules = granules;
   e.head = first;
   (*extents_)[first + granules - 1].head = first;
@@ -147,7 +147,7 @@ void PageHeap::remove(ExtentIndex first) {
   const Place place = place_of((*extents_)[first].granules);
   ExtentList& list = lists_[place.doubling][place.quarter];
   list.remove(*extents_, first);
-  (*extents_)[first].kind = ExtentKind::kNone;
+  (*extents_)[first].kind.store(ExtentKind::kNone, std::memory_order_relaxed);
   if (!list.empty()) return;
   quarters_[place.doubling] = static_cast<std::uint8_t>(quarters_[place.doubling] & ~(1u << place.quarter));
   if (quarters_[place.doubling] == 0) doublings_ &= ~(1u << place.doubling);

@@ -61,6 +61,10 @@ class PageHeap {
       FM_REQUIRES(mutex_);
   void insert(ExtentIndex first, std::uint32_t granules) FM_REQUIRES(mutex_);
   void remove(ExtentIndex first) FM_REQUIRES(mutex_);
+  bool is_free(ExtentIndex i) const { return (*extents_)[i].kind.load(std::memory_order_relaxed) == ExtentKind::kFree; }
+  bool in_region(ExtentIndex i, std::uint16_t region) const {
+    return (*extents_)[i].region.load(std::memory_order_relaxed) == region;
+  }
   bool within_limit(std::uint32_t granules) const FM_REQUIRES(mutex_);
 
   mutable Mutex mutex_{LockRank::kPageHeap};

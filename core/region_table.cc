@@ -21,7 +21,7 @@ RegionNumber RegionTable::add(const Region& region, unsigned node) {
   info.node = node;
   info.page_shift = static_cast<unsigned>(std::countr_zero(region.page_size.rep));
   info.iova.store(IovaState::kUnknown, std::memory_order_relaxed);
-  info.present = true;
+  info.present.store(true, std::memory_order_release);
   if (number > highest) highest_.store(static_cast<RegionNumber>(number), std::memory_order_release);
   return static_cast<RegionNumber>(number);
 }
@@ -33,7 +33,7 @@ void RegionTable::remove(RegionNumber number) {
     arena_->recycle(info.table, Bytes{info.region.size / info.region.page_size * sizeof(Iova)});
   }
   info.iova.store(IovaState::kUnknown, std::memory_order_relaxed);
-  info.present = false;
+  info.present.store(false, std::memory_order_relaxed);
 }
 
 Iova RegionTable::iova_of(RegionNumber number, const void* p, Backing& backing, Error& error) {

@@ -27,7 +27,7 @@ struct RegionInfo {
   Region region;
   unsigned node;  // index among the heap's nodes
   unsigned page_shift;
-  bool present;
+  std::atomic<bool> present;  // release: publishes region, node and page_shift; pairs with Heap::release_free_regions()
   std::atomic<IovaState> iova;  // release: publishes run and table; pairs with RegionTable::iova_of()
   Iova run;                     // kOneRun: of the first byte
   Iova* table;                  // kTable: of each page

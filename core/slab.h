@@ -25,7 +25,7 @@ inline bool make(Extent& e, const SizeClass& c, BinId bin, Arena& arena) {
   if (e.bitmap == nullptr) return false;
   for (std::uint32_t w = 0; w < bitmap_words(c); ++w) e.bitmap[w] = ~std::uint64_t{0};
   if (c.objects % 64 != 0) e.bitmap[c.objects / 64] = (std::uint64_t{1} << (c.objects % 64)) - 1;
-  e.kind = ExtentKind::kSlab;
+  e.kind.store(ExtentKind::kSlab, std::memory_order_relaxed);
   e.bin = bin;
   e.free = c.objects;
   e.hint = 0;
@@ -36,7 +36,7 @@ inline void unmake(Extent& e, const SizeClass& c, Arena& arena) {
   if (!bitmap_is_inline(c)) arena.recycle(e.bitmap, bitmap_bytes(c));
   e.bitmap = nullptr;
   e.bin = kNoBin;
-  e.kind = ExtentKind::kNone;
+  e.kind.store(ExtentKind::kNone, std::memory_order_relaxed);
 }
 
 // Takes up to n objects, neighbours in ascending order, into out[0], out[-1], ...: a stack then pops them ascending.

@@ -80,6 +80,17 @@ void must_serve(const CHeap& heap, std::size_t n, std::size_t size) {
   CHECK(heap.free_all(objects) == 0);
 }
 
+// What is left when memory is called short: nothing that anybody keeps without using it.
+void check_nothing_hoarded(const CHeap& heap, std::size_t size) {
+  CAPTURE(size);
+  REQUIRE(heap.alloc(size) == nullptr);
+  CHECK(heap.stats().bytes_cached == 0);
+  for (const std::size_t class_size : heap.classes()) {
+    CAPTURE(class_size);
+    CHECK(heap.class_stats(class_size).slabs_empty == 0);
+  }
+}
+
 constexpr std::size_t kSizes[] = {16, 64, 320, 2048, 20480, 65536, 262144, 1 << 20};
 
 TEST_CASE("what an idle thread has cached serves others") {
@@ -92,15 +103,15 @@ TEST_CASE("what an idle thread has cached serves others") {
 }
 
 TEST_CASE("what an idle thread has cached of one class serves all others") {
-  const CHeap heap = limited(6 * kMegabyte);
-  std::size_t most[std::size(kSizes)] = {};
-  for (std::size_t i = 0; i < std::size(kSizes); ++i) {
-    most[i] = fill_and_free(heap, kSizes[i]);
-    fastmem_trim(heap);
-  }
-  for (std::size_t i = 0; i < std::size(kSizes); ++i) {
-    const IdleThread idle([&] { fill_and_free(heap, kSizes[i]); });
-    for (std::size_t k = 0; k < std::size(kSizes); ++k) must_serve(heap, most[k], kSizes[k]);
+  for (const std::size_t size : kSizes) {
+    const CHeap heap = limited(6 * kMegabyte);
+    const IdleThread idle([&] { fill_and_free(heap, size); });
+    for (const std::size_t other : kSizes) {
+      const std::vector<void*> objects = heap.alloc_all(other);
+      CHECK(objects.size() * other >= 3 * kMegabyte);  // slabs lie where there was room: not every gap fits another
+      check_nothing_hoarded(heap, other);
+      REQUIRE(heap.free_all(objects) == 0);
+    }
   }
 }
 
@@ -115,12 +126,12 @@ TEST_CASE("what threads cached that have ended serves others") {
 
 TEST_CASE("what lies in the depot serves every class") {
   const CHeap heap = limited(6 * kMegabyte);
-  const std::size_t large = fill_and_free(heap, 65536);
-  fastmem_trim(heap);
   fill_and_free(heap, 64);
   fastmem_flush(heap);
   CHECK(heap.stats().bytes_cached > 0);  // full magazines went to the depot
-  must_serve(heap, large, 65536);
+  const std::vector<void*> objects = heap.alloc_all(65536);
+  CHECK(objects.size() >= 80);
+  check_nothing_hoarded(heap, 65536);
 }
 
 TEST_CASE("the last object of many threads is found") {
