@@ -57,7 +57,7 @@ struct FastmemApi {
 
  private:
   static void log(int level, const char* line, void*) {
-    if (level >= FASTMEM_LOG_WARNING) std::fprintf(stderr, "fastmem: %s\n", line);
+    if (level >= FASTMEM_LOG_ERROR) std::fprintf(stderr, "fastmem: %s\n", line);
   }
 
   static inline fastmem::Heap* heap_ = nullptr;
