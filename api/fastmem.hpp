@@ -3,9 +3,9 @@
 /// fastmem for C++20. The hot functions are inline: alloc, free, and their handle twins cost a few instructions.
 ///
 /// Thread rules: every function from any thread at any time, but for a Heap's destruction. An object may be freed by
-/// another thread than the one that allocated it. No function from a signal handler. No exceptions are thrown. Errors:
-/// nullptr or an ErrorCode; last_error() has the calling thread's last one, with a sentence for people. Units:
-/// fastmem::Bytes where a type says it, plain std::size_t bytes where C++ programs expect them.
+/// another thread than the one that allocated it. No function from a signal handler. No exceptions are thrown.
+/// Errors: nullptr or an ErrorCode; last_error() has the calling thread's last one, with a sentence for people.
+/// Units: fastmem::Bytes where a type says it, plain std::size_t bytes where C++ programs expect them.
 #pragma once
 
 #include <cstddef>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/arena.h -- floor 2 (core). The memory of a heap's own books: one reserved range, never inside slabs, where a
-// device or an overrun could reach it. What:      a bump pointer, and a list per power of two of what was given back.
-// Writable pages come as the pointer moves. Invariant: everything in [base, bump) is writable; every piece is aligned
-// to its size up to a cache line. Callers:   every part of core that makes something of its own. Locks:     mutex_
-// (rank kArena) guards every mutable field; nothing is taken inside it.
+// device or an overrun could reach it.
+// What:      a bump pointer, and a list per power of two of what was given back. Writable pages come as it moves.
+// Invariant: everything in [base, bump) is writable; every piece is aligned to its size up to a cache line.
+// Callers:   every part of core that makes something of its own.
+// Locks:     mutex_ (rank kArena) guards every mutable field; nothing is taken inside it.
 #pragma once
 
 #include <atomic>

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/bin.h -- floor 2 (core). One Bin per (node, class).
-// What:      owns the slabs of one class on one node, and a depot of full magazines; trades whole magazines with
-// caches. Invariant: free_ == the sum of its slabs' free counts; a slab is in the list that its free count says
-//                                                                                      -> check_invariants()
+// What:      owns the slabs of one class on one node, and a depot of full magazines; trades whole magazines with caches.
+// Invariant: free_ == the sum of its slabs' free counts; a slab is in the list that its free count says
+//            -> check_invariants()
 // Callers:   Heap's slow functions, Slot. Never api/.
-// Locks:     mutex_ (rank kBin) guards every mutable field and the descriptors of its slabs; kPageHeap and kArena may
-// be
+// Locks:     mutex_ (rank kBin) guards every mutable field and the descriptors of its slabs; kPageHeap and kArena may be
 //            taken inside it.
 #pragma once
 

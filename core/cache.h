@@ -3,10 +3,9 @@
 // What:      three pointers into the loaded magazine's array. The processor renames the memory cell `top` between a pop
 //            and the next push, which an index beside an array does not get. Objects themselves are never touched.
 // Threads:   the slot's owner pops and pushes at the top without a lock or an atomic instruction. Another thread that
-// has
-//            run out of memory may take objects from the bottom, holding the slot's lock: it raises `base`, makes every
-//            running thread pass a barrier (heavy_fence), and reads `top`. A pop lowers `top` first and looks at `base`
-//            after it (light_fence), so one of the two sees the other: Chase and Lev's deque ("Dynamic circular
+//            has run out of memory may take objects from the bottom, holding the slot's lock: it raises `base`, makes
+//            every running thread pass a barrier (heavy_fence), and reads `top`. A pop lowers `top` first and looks at
+//            `base` after it (light_fence), so one of the two sees the other: Chase and Lev's deque ("Dynamic circular
 //            work-stealing deque", SPAA 2005) with the owner's fence paid by the thief. See Slot::steal_slow().
 // Invariant: base <= top <= end, but for the instant between an owner's failed claim() and its slow twin.
 #pragma once

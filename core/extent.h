@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// core/extent.h -- floor 2 (core). What is known of each granule: an out-of-line descriptor, in a flat table beside the
-// map. What:      an extent is a run of granules of one region: free, a slab, or (later) one large object. Its
-// descriptor is
+// core/extent.h -- floor 2 (core). What is known of each granule: descriptors in a flat table beside the map.
+// What:      an extent is a run of granules of one region: free, a slab, or (later) one large object. Its descriptor is
 //            that of its first granule; the others only point back to it.
 // Threads:   the owner of an extent writes its descriptor: PageHeap while it is free, its Bin while it is a slab.
 //            PageHeap also looks at its neighbours' region and kind, whoever owns them: those two are atomic, and

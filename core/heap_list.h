@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// core/heap_list.h -- floor 2 (core). The heaps of this process: a thread that ends and a process that forks meet them
-// all.
+// core/heap_list.h -- floor 2 (core). This process's heaps: a thread that ends and a process that forks meet them all.
 #pragma once
 
 namespace fastmem::core {

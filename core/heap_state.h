@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/heap_state.h -- floor 2 (core). Everything a heap knows, as plain data at the start of its arena.
 // What:      no virtual function, no function pointer, no pointer into one process: a second process that maps the
-// arena at
-//            the same address finds a heap. What belongs to this process alone (Backing, Topology, views) is in Heap.
+//            arena at the same address finds a heap. What belongs to this process alone (Backing, Topology, views)
+//            is in Heap.
 // Callers:   Heap makes it and is its only user.
 #pragma once
 

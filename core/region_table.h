@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/region_table.h -- floor 2 (core). A heap's regions by number, and the device addresses of their pages.
 // What:      an IOVA is found in O(1): the granule's descriptor names the region; a region that is one run in IOVA
-// space
-//            has one base, any other a table with an entry for each backing page. Asked of the backing on first need.
+//            space has one base, any other a table with an entry for each backing page. Asked of the backing on
+//            first need.
 // Callers:   Heap: growth adds, trim removes, virt_to_iova reads.
 // Locks:     mutex_ (rank kRegionTable) guards adding, removing and the first question; reading takes none: a caller
-// that
-//            asks about memory it owns keeps the region in place.
+//            that asks about memory it owns keeps the region in place.
 #pragma once
 
 #include <atomic>

@@ -3,8 +3,7 @@
 // What:      two profiles, both made at compile time. fine: four classes per doubling (so at most a fifth is lost to
 //            rounding above 64 B); rfc: powers of two.
 // Invariant: class_of(s) is the smallest class that holds s; every class is a multiple of the largest power of two that
-//            divides it and slabs are aligned to that, so an alignment is had by rounding the size up to a multiple of
-//            it
+//            divides it and slabs are aligned to that, so an alignment is had by rounding the size up to a multiple of it
 //            -> size_class_proof.cc, over every size
 // Callers:   Heap's hot path through SizeTable; everything else through SizeClasses.
 #pragma once

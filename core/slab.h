@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// core/slab.h -- floor 2 (core). One extent full of objects of one class, and the bitmap that says which are free in
-// it. What:      nothing is ever written into the objects: the bitmap lies in the arena, or in the descriptor when it
-// fits. Invariant: free == the number of bits set; no bit is set in a word below hint. Callers:   Bin, under its lock.
+// core/slab.h -- floor 2 (core). One extent full of objects of one class, and the bitmap of those that are free in it.
+// What:      nothing is ever written into the objects: the bitmap lies in the arena, or in the descriptor when it fits.
+// Invariant: free == the number of bits set; no bit is set in a word below hint.
+// Callers:   Bin, under its lock.
 #pragma once
 
 #include <bit>

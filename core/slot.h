@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/slot.h -- floor 2 (core). One Slot per thread that uses the heap: its caches, for every bin of every node.
 // What:      behind each Cache a loaded and a previous magazine, so that a cache on the edge never thrashes; misses
-// trade
-//            whole magazines with the bin. A slot outlives its thread: the next thread with its number goes on with it.
+//            trade whole magazines with the bin. A slot outlives its thread: the next thread with its number goes on
+//            with it.
 // Invariant: allocs == brought + frees - taken - in the cache now (statistics are derived from it)
 // Callers:   Heap's slow functions; thread exit; a thread that ran out of memory (steal_slow).
 // Locks:     mutex_ (rank kSlot) keeps the owner's slow path and a thief apart; kBin and below are taken inside it.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// backends/standalone/address_window.h -- floor 1. One range of address space, reserved up front and given out in
-// units. Invariant: a unit's bit in `taken_` is set exactly while somebody has it; free units are mapped without
-// access. Locks:     none of its own: take() and give() under the caller's.
+// backends/standalone/address_window.h -- floor 1. One range of address space, reserved up front, given out in units.
+// Invariant: a unit's bit in `taken_` is set exactly while somebody has it; free units are mapped without access.
+// Locks:     none of its own: take() and give() under the caller's.
 #pragma once
 
 #include <cstdint>
