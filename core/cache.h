@@ -66,7 +66,9 @@ class Cache {
 
   // ---- the rest under the slot's lock ----
 
-  void unclaim(std::size_t n = 1) { top_.store(of(top() + n), std::memory_order_release); }
+  void unclaim(std::size_t n = 1) {
+    top_.store(top_.load(std::memory_order_relaxed) + n * sizeof(void*), std::memory_order_release);
+  }
 
   // The objects [first, top) of an array that ends at `end` become the cache.
   void load(void** first, void** top, void** end) {
