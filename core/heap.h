@@ -34,9 +34,8 @@ struct HeapConfig {
   const Topology* topology = nullptr;
   Profile profile = Profile::kFine;
   std::size_t default_align = 16;  // when 0 is asked: a power of two, 16 .. 4096
-  Bytes region_size =
-      kMiB * 128;  // the largest; growth on demand takes a quarter of what the node holds, at least first_region
-  Bytes first_region = kMiB * 4;
+  Bytes region_size = kMiB * 128;  // the largest; growth on demand takes a quarter of what the node holds ...
+  Bytes first_region = kMiB * 4;   // ... and at least this
   Bytes limit_per_node = kUnlimited;
   Misuse misuse = Misuse::kReport;
 };
