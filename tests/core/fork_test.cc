@@ -108,6 +108,7 @@ TEST_CASE("what other threads had cached is not lost to the child") {
   });
   while (stage != 1) std::this_thread::yield();
   const ChildResult result = run_in_child([&] {
+    if (heap->stats().slots != 0) return std::string("a thread that is not there holds caches");
     std::size_t n = 0;
     while (heap->alloc(64) != nullptr) ++n;
     return n == (kMiB * 2).rep / 64 ? std::string() : std::to_string(n) + " objects";

@@ -80,6 +80,26 @@ TEST_CASE("random allocs and frees: nothing twice, nothing lost, and the counter
   }
 }
 
+TEST_CASE("a miss is a call that the cache could not serve") {
+  SlotBench b(64);
+  b.alloc();
+  const CacheCounts c = b.s.slot.counts(b.bin.id());
+  CHECK(c.alloc_misses == 1);
+  CHECK(c.cached > 0);
+  for (std::uint64_t n = c.cached; n != 0; --n) b.alloc();
+  CHECK(b.s.slot.counts(b.bin.id()).alloc_misses == 1);
+  b.alloc();
+  CHECK(b.s.slot.counts(b.bin.id()).alloc_misses == 2);
+
+  SlotBench cold(64);  // its first call is a free
+  void* given = nullptr;
+  REQUIRE(cold.bin.refill(&given, 1) == 1);
+  cold.free(given);
+  CHECK(cold.s.slot.counts(cold.bin.id()).free_misses == 1);
+  cold.free(cold.alloc());
+  CHECK(cold.s.slot.counts(cold.bin.id()).free_misses == 1);
+}
+
 TEST_CASE("a cache on the edge does not thrash") {
   SlotBench b(64);
   const unsigned n = b.bin.size_class().magazine;
