@@ -231,13 +231,13 @@ FASTMEM_API size_t fastmem_max_size(fastmem_heap_t *heap);
 /** Writes the classes' sizes, ascending; sizes may be NULL. @return how many there are */
 FASTMEM_API unsigned int fastmem_classes(fastmem_heap_t *heap, size_t *sizes);
 
-/* ---- statistics
- * ------------------------------------------------------------------------------------------------------ Counters count
- * objects (a bulk of 32 counts 32) and are exact when no other thread is inside the heap. Laws, for the heap, each
- * class, each slot sum: alloc_total - free_total == objects in use (since the heap exists; a reset moves both totals,
- * not in_use) alloc_total == alloc_cache_hits + alloc_cache_misses, free_total likewise per class: (slabs_empty +
- * slabs_partial + slabs_full) * objects_per_slab == in_use + cached + free_in_slabs per node:  bytes_backing ==
- * bytes_slabs + bytes_free
+/* ---- statistics ------------------------------------------------------------------------------------------------------
+ * Counters count objects (a bulk of 32 counts 32) and are exact when no other thread is inside the heap and nothing was
+ * misused: an object that is freed twice is counted twice. Laws, for the heap, each class, each slot sum:
+ *   alloc_total - free_total == objects in use (since the heap exists; a reset moves both totals, not in_use)
+ *   alloc_total == alloc_cache_hits + alloc_cache_misses, free_total likewise
+ *   per class: (slabs_empty + slabs_partial + slabs_full) * objects_per_slab == in_use + cached + free_in_slabs
+ *   per node:  bytes_backing == bytes_slabs + bytes_free
  */
 
 typedef struct {

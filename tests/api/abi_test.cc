@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <fastmem.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <vector>
@@ -117,7 +118,7 @@ void check_older_sizes(Call call) {
     std::size_t told = 0;
     std::memcpy(&told, block, sizeof(told));
     CHECK(told == known);
-    CHECK(std::memcmp(block + 8, reinterpret_cast<unsigned char*>(&whole) + 8, known - 8) == 0);
+    CHECK(std::equal(block + 8, block + known, reinterpret_cast<unsigned char*>(&whole) + 8));
     bool untouched = true;
     for (std::size_t i = known; i < sizeof(block); ++i) untouched &= block[i] == kUntouched;
     CHECK(untouched);

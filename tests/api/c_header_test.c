@@ -29,6 +29,7 @@ static void objects(void) {
   void *many[40];
   char *p = fastmem_alloc(100, 0, FASTMEM_ZERO);
   check(p != NULL && p[0] == 0 && p[99] == 0, "alloc");
+  if (p == NULL) return;
   check(fastmem_usable_size(p) >= 100, "usable_size");
   memcpy(p, "fastmem", 8);
   p = fastmem_realloc(p, 5000, 0);

@@ -107,7 +107,7 @@ TEST_CASE("2 GiB of address space, and less") {
     CAPTURE(gigabyte_halves);
     must_work(test::run_in_child([=]() -> std::string {
       if (!limit(RLIMIT_AS, gigabyte_halves * 512 * test::kMegabyte)) return "cannot limit the address space";
-      if (const std::string wrong = use_default_heap(); !wrong.empty()) return wrong;
+      if (std::string wrong = use_default_heap(); !wrong.empty()) return wrong;
       std::vector<char> rest(100 * test::kMegabyte, 1);  // the program has its share
       return rest.back() == 1 ? "" : "no";
     }));
