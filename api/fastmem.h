@@ -138,13 +138,13 @@ FASTMEM_API void *fastmem_alloc_on(size_t size, size_t align, unsigned int flags
 FASTMEM_API int fastmem_free(void *ptr);
 
 /**
- * free by a caller who knows the size it asked for: saves the look-up. For objects allocated with align 0 that realloc
- * has not made smaller since; of others, fastmem_free() alone knows the class.
+ * free by a caller who knows the size it last asked for: saves the look-up. For objects allocated with align 0; of others,
+ * fastmem_free() alone knows the class.
  */
 FASTMEM_API int fastmem_free_sized(void *ptr, size_t size);
 
 /**
- * NULL ptr: alloc. Size 0: free, and NULL. Otherwise the object, moved when its class cannot hold `size`, with its
+ * NULL ptr: alloc. Size 0: free, and NULL. Otherwise the object, moved when `size` has another class, with its
  * contents up to the smaller size. On failure NULL and errno, and the old object stays.
  */
 FASTMEM_API void *fastmem_realloc(void *ptr, size_t size, size_t align);

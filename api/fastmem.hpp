@@ -85,8 +85,7 @@ class Heap {
 
   /// kOk also for nullptr. kForeignPointer; kDoubleFree, kInvalid where misuse is noticed.
   ErrorCode free(void* p) { return heap_->free(p); }
-  /// By a caller who knows the size it asked for: saves the look-up. For objects allocated with align 0 that realloc
-  /// has not made smaller since.
+  /// By a caller who knows the size it last asked for: saves the look-up. For objects allocated with align 0.
   ErrorCode free(void* p, std::size_t size) { return heap_->free_sized(p, size); }
 
   /// nullptr p: alloc. size 0: free, and nullptr. On failure nullptr, and the old object stays.

@@ -96,9 +96,7 @@ constinit Cache g_no_cache;
 constinit Heap Heap::absent(&g_no_cache);
 
 // Threads without a slot look at the first one, at any time: it is right from the constructor on.
-void Heap::fill_views() {
-  std::fill(views_ + 1, views_ + kMaxSlots, View{no_caches_, no_caches_});
-}
+void Heap::fill_views() { std::fill(views_ + 1, views_ + kMaxSlots, View{no_caches_, no_caches_}); }
 
 Result<Heap*> Heap::create(const HeapConfig& config) {
   Result<Heap*> heap = build(config);

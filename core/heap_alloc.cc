@@ -216,9 +216,8 @@ void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
   if (resolve(size, align, 0, wanted) != ErrorCode::kOk) return nullptr;
   const std::size_t alignment = align != 0 ? align : config_.default_align;
   const bool aligned = (reinterpret_cast<std::uintptr_t>(p) & (alignment - 1)) == 0;
-  // A smaller object stays as long as it fills half of its place.
-  const bool fits = size <= old_size && (size > old_size / 2 || state_->classes[wanted].size == old_size);
-  if (fits && aligned) return p;
+  // Its class is always that of the size last asked for: a later sized free relies on it.
+  if (state_->classes[wanted].size == old_size && aligned) return p;
   void* const moved = alloc_with(size, align, 0);
   if (moved == nullptr) return nullptr;
   std::memcpy(moved, p, std::min(size, old_size));

@@ -170,10 +170,7 @@ TEST_CASE("a heap without regions works in the child, whatever its backing says"
   TestHeap::Setup setup;
   setup.backing.inherited_by_fork = false;
   TestHeap heap(setup);
-  const ChildResult result = run_in_child([&] {
-    const std::string before = heap->alloc(100) != nullptr ? "" : "no object";
-    return before;
-  });
+  const ChildResult result = run_in_child([&] { return std::string(heap->alloc(100) != nullptr ? "" : "no object"); });
   CHECK(result.text == "");
   heap.check_laws(0);
 }

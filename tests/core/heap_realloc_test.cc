@@ -34,12 +34,18 @@ TEST_CASE("from every class to every class: the common part stays") {
   }
 }
 
-TEST_CASE("it stays where it is while it fits and fills half of its place") {
+TEST_CASE("it stays where it is within its class, and a sized free may rely on the last size") {
   const TestHeap heap;
   void* const p = heap->alloc(1000);  // class 1024
   CHECK(heap->realloc(p, 1024, 0) == p);
-  CHECK(heap->realloc(p, 513, 0) == p);
-  void* const smaller = heap->realloc(p, 100, 0);
+  CHECK(heap->realloc(p, 897, 0) == p);
+  void* const less = heap->realloc(p, 896, 0);
+  CHECK(less != p);
+  CHECK(heap->usable_size(less) == 896);
+  CHECK(heap->free_sized(less, 896) == ErrorCode::kOk);
+  heap->flush();
+  CHECK(heap->stats().misuses == 0);
+  void* const smaller = heap->realloc(heap->alloc(1000), 100, 0);
   CHECK(smaller != p);
   CHECK(heap->usable_size(smaller) == 112);
   CHECK(heap->free(smaller) == ErrorCode::kOk);
