@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// bench/api_fastmem.h -- Q: what does fastmem cost, called as C programs call it, and by its handles?
+// bench/api_fastmem.h -- Q: what does fastmem cost, called as C++ and as C programs call it?
 #pragma once
 
 #include <cstdio>
+#include <optional>
+#include <utility>
 
 #include "api/fastmem.h"
 #include "api/fastmem.hpp"
@@ -27,8 +29,10 @@ struct FastmemApi {
     fastmem_config_t config;
     fastmem_config_init(&config);
     config.pages = setup.pages;
-    if (fastmem_init(&config) != 0) return fastmem_error_text();
-    heap_ = fastmem::Heap::default_heap();
+    if (fastmem_init(&config) != 0) return fastmem_error_text();  // for FastmemCApi
+    fastmem::Result<fastmem::Heap> made = fastmem::Heap::create({.pages = static_cast<fastmem::PageKind>(setup.pages)});
+    if (!made.ok()) return fastmem_error_text();
+    heap_.emplace(std::move(*made));
     return nullptr;
   }
 
@@ -42,7 +46,7 @@ struct FastmemApi {
 
   class Fixed {
    public:
-    explicit Fixed(std::size_t size) : heap_(FastmemApi::heap_) {
+    explicit Fixed(std::size_t size) {
       const fastmem::Result<fastmem::Handle> handle = heap_->handle(size);
       if (!handle.ok()) die("no handle", fastmem_error_text());
       handle_ = handle.value();
@@ -51,7 +55,6 @@ struct FastmemApi {
     void free(void* p) const { heap_->free(handle_, p); }
 
    private:
-    fastmem::Heap* heap_;
     fastmem::Handle handle_;
   };
 
@@ -60,7 +63,7 @@ struct FastmemApi {
     if (level >= FASTMEM_LOG_ERROR) std::fprintf(stderr, "fastmem: %s\n", line);
   }
 
-  static inline fastmem::Heap* heap_ = nullptr;
+  static inline std::optional<fastmem::Heap> heap_;  // as a program's own: an object with a fixed address
 };
 
 }  // namespace bench

@@ -128,7 +128,7 @@ inline void Model::realloc(OpBytes& in) {
   }
   check_contents(static_cast<std::byte*>(p), object, std::min(size, object.size));
   bury(it);  // in place or moved: it is another object from here on
-  born(p, Object{size, next_pattern_++, p != old}, 0, 0, kAnyNode);
+  born(p, Object{size, next_pattern_++, true}, 0, 0, kAnyNode);
 }
 
 inline void Model::refuse_reserves(OpBytes& in) {
