@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/core/test_heap.h"
+#include "tests/support/log_capture.h"
 
 namespace fastmem::core {
 namespace {
@@ -131,9 +132,11 @@ TEST_CASE("a mixed free: any sizes and nodes, NULLs skipped, the first error tol
   CHECK(heap->free_bulk(all.data(), all.size()) == ErrorCode::kOk);
   heap.check_laws(0);
 
+  const test::LogCapture log;
   int outside = 0;
   void* const with_error[] = {heap->alloc(10), &outside, heap->alloc(20), nullptr, heap->alloc(30)};
   CHECK(heap->free_bulk(with_error, 5) == ErrorCode::kForeignPointer);
+  CHECK(log.count(LogLevel::kError, "foreign pointer freed: ") == 1);
   CHECK(heap->stats().in_use == Bytes{});
 }
 
