@@ -3,6 +3,8 @@
 #include "api/c_api.h"
 
 #include <cstddef>
+#include <new>
+#include <utility>
 
 #include "core/heap_list.h"
 
@@ -77,8 +79,7 @@ ErrorCode bad_config() {
 
 }  // namespace
 
-// ---- the hot ones
-// -----------------------------------------------------------------------------------------------------
+// ---- the hot ones --------------------------------------------------------------------------------------------------
 
 // Each begins a cache line: two of them in one make calls that follow each other slower.
 [[gnu::aligned(64)]] void* fastmem_alloc(size_t size, size_t align, unsigned int flags) {
@@ -114,8 +115,7 @@ int fastmem_handle_free(fastmem_heap_t* heap, fastmem_handle_t handle, void* ptr
   return negative(h->free(id, ptr));
 }
 
-// ---- the rest, by heap
-// ------------------------------------------------------------------------------------------------
+// ---- the rest, by heap ---------------------------------------------------------------------------------------------
 
 void* fastmem_alloc_on(size_t size, size_t align, unsigned int flags, int node) {
   return alloc_with(nullptr, size, align, flags, node);
@@ -143,9 +143,9 @@ void* fastmem_realloc(void* ptr, size_t size, size_t align) { return fastmem_hea
 void* fastmem_heap_realloc(fastmem_heap_t* heap, void* ptr, size_t size, size_t align) {
   core::Heap* const h = unwrap(heap);
   if (h == nullptr) return no_object();
+  const bool frees = size == 0 && h->usable_size(ptr) != 0;
   void* const p = h->realloc(ptr, size, align);
-  if (p != nullptr || (ptr != nullptr && size == 0)) return p;
-  return no_object();
+  return p != nullptr || frees ? p : no_object();
 }
 
 size_t fastmem_usable_size(const void* ptr) { return fastmem_heap_usable_size(nullptr, ptr); }
@@ -196,8 +196,7 @@ int fastmem_handle_free_bulk(fastmem_heap_t* heap, fastmem_handle_t handle, void
   return negative(h->free_bulk(to_handle(handle), ptrs, n));
 }
 
-// ---- heaps
-// ------------------------------------------------------------------------------------------------------------
+// ---- heaps ---------------------------------------------------------------------------------------------------------
 
 void fastmem_config_init(fastmem_config_t* config) {
   if (config == nullptr) return;
@@ -268,5 +267,6 @@ void fastmem_set_log(fastmem_log_t callback, void* context) {
     return;
   }
   // Not freed: a listener that is replaced may still be running in another thread.
-  set_log(Adaptor::call, new std::pair<fastmem_log_t, void*>(callback, context));
+  auto* const pair = new (std::nothrow) std::pair<fastmem_log_t, void*>(callback, context);
+  if (pair != nullptr) set_log(Adaptor::call, pair);
 }

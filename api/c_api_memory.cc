@@ -10,8 +10,7 @@ using namespace fastmem::c_api;  // NOLINT
 
 static_assert(sizeof(fastmem_segment_t) == sizeof(core::IovaSegment));
 
-// ---- device addresses
-// -------------------------------------------------------------------------------------------------
+// ---- device addresses ----------------------------------------------------------------------------------------------
 
 uint64_t fastmem_virt_to_iova(fastmem_heap_t* heap, const void* ptr) {
   core::Heap* const h = unwrap(heap);
@@ -35,8 +34,7 @@ ssize_t fastmem_iova_segments(fastmem_heap_t* heap, const void* ptr, size_t len,
   return runs.ok() ? static_cast<ssize_t>(runs.value()) : negative(runs.error());
 }
 
-// ---- memory held
-// ------------------------------------------------------------------------------------------------------
+// ---- memory held ---------------------------------------------------------------------------------------------------
 
 int fastmem_reserve(fastmem_heap_t* heap, size_t size, int node) {
   core::Heap* const h = unwrap(heap);
@@ -71,8 +69,7 @@ size_t fastmem_trim(fastmem_heap_t* heap) {
   return h != nullptr ? h->trim().rep : 0;
 }
 
-// ---- classes
-// ----------------------------------------------------------------------------------------------------------
+// ---- classes -------------------------------------------------------------------------------------------------------
 
 size_t fastmem_max_size(fastmem_heap_t*) { return core::kMaxSize; }
 
@@ -84,8 +81,7 @@ unsigned int fastmem_classes(fastmem_heap_t* heap, size_t* sizes) {
   return all.count;
 }
 
-// ---- statistics
-// -------------------------------------------------------------------------------------------------------
+// ---- statistics ----------------------------------------------------------------------------------------------------
 
 namespace {
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "api/default_heap.h"
 
-#include <pthread.h>
-
 #include <new>
 
+#include "platform/fork_guard.h"
 #include "platform/machine_topology.h"
 
 namespace fastmem {
@@ -17,9 +16,9 @@ constinit Mutex g_making{LockRank::kDefaultHeap};  // guards: g_default_heap bec
 
 // A fork while another thread makes the heap must not leave the child with the lock taken.
 void guard_against_fork() {
-  static const int registered = pthread_atfork([] { g_making.lock_for_fork(); }, [] { g_making.unlock_after_fork(); },
-                                               [] { g_making.reset_in_child(); });
-  (void)registered;
+  static constexpr ForkHandlers kHandlers{[] { g_making.lock_for_fork(); }, [] { g_making.unlock_after_fork(); },
+                                          [] { g_making.reset_in_child(); }};
+  guard_fork(LockRank::kDefaultHeap, kHandlers);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace fastmem {
 
 Result<core::Heap*> make_heap(const Config& config);
 
-// Heap::absent() before the first allocation. release: publishes the heap; read without order on the hot path, because
+// Heap::absent before the first allocation. release: publishes the heap; read without order on the hot path, because
 // the pointer itself is all that is needed to reach what it points to.
 [[gnu::visibility("hidden")]] extern std::atomic<core::Heap*> g_default_heap;
 

@@ -124,7 +124,8 @@ FASTMEM_API const char *fastmem_error_text(void);
  * @param size 1 .. fastmem_max_size()
  * @param align 0 for the heap's default, or a power of two up to fastmem_max_size()
  * @param flags FASTMEM_ZERO, FASTMEM_STRICT
- * @return NULL and errno: EINVAL (size 0, align no power of two, unknown flag), E2BIG (size or align too large), ENOMEM
+ * @return NULL and errno: EINVAL (size 0, align no power of two, unknown flag), E2BIG (size or align too large), ENOMEM,
+ *   ENODEV (a child of a fork that does not inherit the heap), ENOTSUP (the default heap cannot be made: see the text)
  *
  * An object whose size is a power of two is aligned to its size.
  */
@@ -203,8 +204,7 @@ typedef struct fastmem_segment {
 FASTMEM_API ssize_t fastmem_iova_segments(fastmem_heap_t *heap, const void *ptr, size_t len,
                                           fastmem_segment_t *segments, size_t max);
 
-/* ---- memory held
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- memory held ------------------------------------------------------------------------------------------------- */
 
 /** Takes memory ahead of need until the node (FASTMEM_NODE_ANY: all together, nearest first) holds `size` bytes. 0,
  * -ENOMEM, -ENODEV, -EINVAL */
@@ -215,6 +215,7 @@ FASTMEM_API int fastmem_reserve(fastmem_heap_t *heap, size_t size, int node);
  * FASTMEM_UNLIMITED: none; 0: no growth. Below what is held: allowed, nothing is taken away, nothing grows.
  */
 FASTMEM_API int fastmem_set_limit(fastmem_heap_t *heap, size_t bytes, int node);
+/** FASTMEM_NODE_ANY: the least of all nodes. 0: no such node. */
 FASTMEM_API size_t fastmem_get_limit(fastmem_heap_t *heap, int node);
 
 /** Gives the calling thread's cached objects back to the heap. Counters keep their values. */
@@ -224,8 +225,7 @@ FASTMEM_API void fastmem_flush(fastmem_heap_t *heap);
  * bytes given back */
 FASTMEM_API size_t fastmem_trim(fastmem_heap_t *heap);
 
-/* ---- size classes
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- size classes ------------------------------------------------------------------------------------------------ */
 
 FASTMEM_API size_t fastmem_max_size(fastmem_heap_t *heap);
 /** Writes the classes' sizes, ascending; sizes may be NULL. @return how many there are */
@@ -314,8 +314,7 @@ FASTMEM_API void fastmem_stats_reset(fastmem_heap_t *heap);
 FASTMEM_API unsigned int fastmem_slot(void);
 FASTMEM_API unsigned int fastmem_max_slots(void);
 
-/* ---- log
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- log --------------------------------------------------------------------------------------------------------- */
 
 enum fastmem_log_level { FASTMEM_LOG_INFO = 0, FASTMEM_LOG_WARNING = 1, FASTMEM_LOG_ERROR = 2 };
 

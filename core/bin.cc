@@ -64,11 +64,12 @@ Magazine* Bin::take_magazine() {
   return take_magazine_locked();
 }
 
-void Bin::give_magazine(Magazine* m) {
+void Bin::give_magazine(Magazine* m, Strays& strays) {
   const LockGuard guard(mutex_);
   if (m->count != 0) {
     full_.push(m);
     in_depot_ += m->count;
+    drain_depot_locked(class_->depot, strays);
     return;
   }
   m->next = empties_;

@@ -62,7 +62,7 @@ class alignas(kLinePair) Bin {
   // An empty magazine; nullptr: no memory for it.
   Magazine* take_magazine() FM_EXCLUDES(mutex_);
   // A magazine of its capacity, with objects or without, comes (back).
-  void give_magazine(Magazine* m) FM_EXCLUDES(mutex_);
+  void give_magazine(Magazine* m, Strays& strays) FM_EXCLUDES(mutex_);
 
   // Everything in the depot back to the slabs, then every empty slab to the page heap. True: a slab went.
   bool release_empty(bool with_depot, Strays& strays) FM_EXCLUDES(mutex_);

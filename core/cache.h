@@ -108,7 +108,7 @@ class Cache {
   // wait for a store that is none of its business. Objects begin at multiples of 16 and more; only the counter does
   // too.
   std::atomic<std::uint64_t> frees_{0};  // writer: the owner. relaxed: readers tolerate stale
-  std::atomic<Cell> top_{0};             // writer: the owner
+  std::atomic<Cell> top_{0};             // writer: the owner (without a magazine: anyone, and it means nothing)
   std::atomic<Cell> base_{kNever};       // writer: under the slot's lock
   std::atomic<Cell> end_{0};             // writer: under the slot's lock
 };

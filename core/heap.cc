@@ -14,7 +14,7 @@ namespace {
 
 // Books that grow with use: bitmaps (at most a bit for 16 bytes of slab), magazines, slots, IOVA tables.
 Bytes arena_size_for(AddressRange window) {
-  return round_up(std::clamp(window.size() / 32, kMiB * 32, kGiB * 64), kSmallPage);
+  return round_up(std::clamp(window.size() / 16, kMiB * 64, kGiB * 64), kSmallPage);
 }
 
 Error check_config(const HeapConfig& config) {
@@ -29,6 +29,11 @@ Error check_config(const HeapConfig& config) {
   if (!sound(config.region_size) || !sound(config.first_region)) {
     return make_error(ErrorCode::kInvalid, "region sizes %zu and %zu are not from 1 byte to 1 TiB",
                       config.first_region.rep, config.region_size.rep);
+  }
+  const Bytes unit = config.backing->region_unit();
+  if (!is_power_of_two(unit.rep) || unit < kRegionUnit || config.backing->window().begin % kRegionUnit.rep != 0) {
+    return make_error(ErrorCode::kInvalid, "backing %s: its regions come in units of %zu, its window begins at %#zx",
+                      config.backing->name(), unit.rep, config.backing->window().begin);
   }
   const std::size_t nodes = config.topology->nodes().size();
   if (nodes == 0 || nodes > kMaxNodes) {
@@ -68,18 +73,27 @@ bool make_nodes_and_bins(HeapState& state, const Topology& topology, Bytes limit
   return true;
 }
 
-Cache* make_caches(HeapState& state) {
-  auto* const caches = static_cast<Cache*>(state.arena.make(Bytes{sizeof(Cache) * state.bin_count()}, kLinePair));
-  for (unsigned b = 0; caches != nullptr && b < state.bin_count(); ++b) ::new (&caches[b]) Cache();
-  return caches;
+void make_caches_at(void* where, unsigned bins) {
+  for (unsigned b = 0; b < bins; ++b) ::new (static_cast<Cache*>(where) + b) Cache();
 }
 
+// The caches, their books and the slot itself in one piece: all, or nothing that would be lost.
 Slot* make_slot(HeapState& state, SlotId id) {
-  Cache* const caches = make_caches(state);
-  auto* const books = static_cast<CacheBook*>(state.arena.make(Bytes{sizeof(CacheBook) * state.bin_count()}));
-  void* const slot = state.arena.make(Bytes{sizeof(Slot)}, kLinePair);
-  if (caches == nullptr || books == nullptr || slot == nullptr) return nullptr;
-  return ::new (slot) Slot(id, caches, books);
+  const Bytes caches{sizeof(Cache) * state.bin_count()};
+  const Bytes books{sizeof(CacheBook) * state.bin_count()};
+  void* const piece = state.arena.make(caches + books + Bytes{sizeof(Slot)}, kLinePair);
+  if (piece == nullptr) return nullptr;
+  auto* const at = static_cast<std::byte*>(piece);
+  make_caches_at(at, state.bin_count());
+  return ::new (at + caches.rep + books.rep)
+      Slot(id, reinterpret_cast<Cache*>(at), reinterpret_cast<CacheBook*>(at + caches.rep));
+}
+
+// What threads without a slot look at.
+Cache* make_no_caches(HeapState& state) {
+  auto* const caches = static_cast<Cache*>(state.arena.make(Bytes{sizeof(Cache) * state.bin_count()}, kLinePair));
+  if (caches != nullptr) make_caches_at(caches, state.bin_count());
+  return caches;
 }
 
 Error no_books(Bytes size) {
@@ -128,7 +142,7 @@ Result<Heap*> Heap::build(const HeapConfig& config) {
   state->map = PageMap(window, base + arena_bytes.rep);
   state->extents = ExtentTable(base + arena_bytes.rep + map_bytes.rep);
   Cache* const no_caches =
-      make_nodes_and_bins(*state, *config.topology, config.limit_per_node) ? make_caches(*state) : nullptr;
+      make_nodes_and_bins(*state, *config.topology, config.limit_per_node) ? make_no_caches(*state) : nullptr;
   Slot* const shared = no_caches != nullptr ? make_slot(*state, kNoSlot) : nullptr;
   if (shared == nullptr) return give_up();
   state->slots[0].store(shared, std::memory_order_release);
@@ -193,6 +207,7 @@ Slot* Heap::open_slot_slow(SlotId id) {
   if (s == nullptr) {
     s = make_slot(*state_, id);
     if (s == nullptr) return slot(0);
+    const LockGuard publishing(state_->regions.mutex());  // fork holds it: a slot does not come between its locks
     state_->slots[id.rep].store(s, std::memory_order_release);
   }
   views_[id.rep] = {s->caches() + row_of(current_node_index()), s->caches()};

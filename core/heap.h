@@ -93,7 +93,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // By a caller who knows the size it asked for, with no alignment above the default.
   [[gnu::always_inline]] ErrorCode free_sized(void* p, std::size_t size) {
     if (node_count_ != 1) return free(p);  // the size tells the class, the address the node
-    if (!cache_at(view().all, sizes_.words(size)).push(p)) [[unlikely]]
+    if (p == nullptr || !cache_at(view().all, sizes_.words(size)).push(p)) [[unlikely]]
       return free_slow(p);
     return ErrorCode::kOk;
   }
@@ -107,7 +107,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   }
 
   [[gnu::always_inline]] ErrorCode free(Handle handle, void* p) {
-    if (!view().all[handle.rep].push(p)) [[unlikely]]
+    if (p == nullptr || !view().all[handle.rep].push(p)) [[unlikely]]
       return handle_free_slow(handle, p);
     return ErrorCode::kOk;
   }
@@ -159,8 +159,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // Stops the program where the books do not add up. Other threads may go on.
   void check_invariants() const;
 
-  // ---- for core/heap_list.cc: first use, thread exit and fork
-  // ------------------------------------------------------------------
+  // ---- for core/heap_list.cc: first use, thread exit and fork ------------------------------------------------------
 
   void fill_views();  // the absent heap's, before any thread has a slot
   void flush_slot(SlotId slot);
@@ -211,7 +210,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool has_view() const { return views_[thread_slot().rep].all != no_caches_; }
 
   // Memory.
-  bool make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before);
+  bool make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before, bool tidy_first);
   bool grow_slow(unsigned node, Bytes at_least, Bytes held_before);
   Error grow_by(unsigned node, Bytes wanted, Bytes at_least);
   Error install_region(const Region& region, unsigned node);

@@ -12,8 +12,7 @@ constexpr unsigned kMostTries = 64;  // each follows progress; other threads may
 
 }  // namespace
 
-// ---- arguments
-// --------------------------------------------------------------------------------------------------------
+// ---- arguments -----------------------------------------------------------------------------------------------------
 
 ErrorCode Heap::resolve(std::size_t size, std::size_t align, unsigned flags, ClassId& size_class) const {
   if ((flags & ~kKnownFlags) != 0) return fail(ErrorCode::kInvalid, "unknown flags %#x", flags & ~kKnownFlags);
@@ -31,8 +30,7 @@ ErrorCode Heap::resolve(std::size_t size, std::size_t align, unsigned flags, Cla
   return ErrorCode::kOk;
 }
 
-// ---- alloc
-// ------------------------------------------------------------------------------------------------------------
+// ---- alloc ---------------------------------------------------------------------------------------------------------
 
 void* Heap::alloc_with(std::size_t size, std::size_t align, unsigned flags, NodeId node) {
   ClassId size_class;
@@ -111,7 +109,7 @@ void* Heap::take_slow(Slot& s, unsigned node, ClassId size_class, bool claimed) 
     const Bytes held = state_->nodes[node].pages.held();
     if (void* const p = s.pop_slow(from, claimed)) return p;
     claimed = false;
-    if (!make_room_slow(node, from.size_class(), held)) return nullptr;
+    if (!make_room_slow(node, from.size_class(), held, tries == 0)) return nullptr;
   }
   return nullptr;
 }
@@ -133,8 +131,7 @@ Result<Handle> Heap::handle(std::size_t size, std::size_t align, NodeId node) {
   return bin_id(static_cast<unsigned>(index), size_class);
 }
 
-// ---- free
-// -------------------------------------------------------------------------------------------------------------
+// ---- free ----------------------------------------------------------------------------------------------------------
 
 ErrorCode Heap::free_slow(void* p) {
   if (p == nullptr) return ErrorCode::kOk;
@@ -198,8 +195,7 @@ ErrorCode Heap::settle_one(const Strays::Entry& stray) {
   return ErrorCode::kForeignPointer;
 }
 
-// ---- realloc and size
-// -------------------------------------------------------------------------------------------------
+// ---- realloc and size ----------------------------------------------------------------------------------------------
 
 void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
   if (p == nullptr) return alloc_with(size, align, 0);

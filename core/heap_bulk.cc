@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/heap_bulk.cc -- floor 2 (core). Many objects in one call: all or nothing on the way in, whole runs on the way
 // out.
+#include <algorithm>
 #include <cstring>
 
 #include "core/heap.h"
+#include "platform/address_space.h"
 
 namespace fastmem::core {
 namespace {
@@ -44,11 +46,9 @@ ErrorCode Heap::pop_bulk(BinId id, void** ptrs, std::size_t n, unsigned flags) {
   return pop_bulk_slow(id, ptrs, n, flags);
 }
 
-// Up to n objects that the calling thread's cache has; all that were asked of it, or none.
+// n objects that the calling thread's cache has, or none: another thread may be taking them meanwhile.
 std::size_t Heap::pop_ready(BinId id, void** ptrs, std::size_t n) {
   Cache& cache = view().all[id.rep];
-  const std::size_t there = cache.count();
-  if (n > there) n = there;
   if (n == 0) return 0;
   void** const cell = cache.claim(n);
   if (!cache.holds(cell)) [[unlikely]] {
@@ -69,18 +69,21 @@ ErrorCode Heap::pop_bulk_slow(BinId id, void** ptrs, std::size_t n, unsigned fla
   }
   if (n > kUnlimited.rep / sizeof(void*) / 2) return fail(ErrorCode::kNoMemory, "%zu objects asked at once", n);
   const Bytes bytes{n * sizeof(void*)};
-  auto** const gathered = static_cast<void**>(state_->arena.take(bytes));
-  if (gathered == nullptr) return fail(ErrorCode::kNoMemory, "no memory to gather %zu pointers", n);
+  auto** const gathered = static_cast<void**>(reserve_readable(bytes));
+  if (gathered == nullptr || !make_writable(gathered, bytes)) {
+    if (gathered != nullptr) unreserve(gathered, bytes);
+    return fail(ErrorCode::kNoMemory, "no memory to gather %zu pointers", n);
+  }
   const ErrorCode code = gather(id, gathered, n, flags);
   if (code == ErrorCode::kOk) std::memcpy(ptrs, gathered, bytes.rep);
-  state_->arena.recycle(gathered, bytes);
+  unreserve(gathered, bytes);
   return code;
 }
 
 ErrorCode Heap::gather(BinId id, void** ptrs, std::size_t n, unsigned flags) {
   std::size_t got = 0;
   while (got < n) {
-    got += pop_ready(id, ptrs + got, n - got);
+    got += pop_ready(id, ptrs + got, std::min(n - got, view().all[id.rep].count()));
     if (got == n) break;
     void* const p = serve_slow(static_cast<int>(id.rep / kMaxClasses),
                                ClassId{static_cast<std::uint8_t>(id.rep % kMaxClasses)}, flags, false);
@@ -108,6 +111,7 @@ ErrorCode Heap::free_bulk(Handle handle, void* const* ptrs, std::size_t n) {
   if (!valid(handle) || (ptrs == nullptr && n != 0)) {
     return fail(ErrorCode::kInvalid, "not a handle of this heap (%u), or no array", unsigned{handle.rep});
   }
+  if (std::find(ptrs, ptrs + n, nullptr) != ptrs + n) return free_bulk(ptrs, n);
   ErrorCode first = ErrorCode::kOk;
   for (std::size_t done = 0; done < n;) {
     done += view().all[handle.rep].push_bulk(ptrs + done, n - done);

@@ -16,7 +16,9 @@ RegionNumber Heap::region_of(const void* p) const {
 Iova Heap::iova_of(const void* p) {
   const RegionNumber number = region_of(p);
   Error error;
-  if (number == kNoRegion) {
+  if (lost_) {
+    error = make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
+  } else if (number == kNoRegion) {
     error = make_error(ErrorCode::kForeignPointer, "%p is not in this heap", p);
   } else {
     const Iova iova = state_->regions.iova_of(number, p, *backing_, error);
@@ -33,6 +35,7 @@ Result<bool> Heap::iova_contiguous(const void* p, Bytes size) {
 }
 
 Result<std::size_t> Heap::iova_segments(const void* p, Bytes size, std::span<IovaSegment> out) {
+  if (region_of(p) == kNoRegion) return make_error(ErrorCode::kForeignPointer, "%p is not in this heap", p);
   const auto* at = static_cast<const std::byte*>(p);
   std::size_t runs = 0;
   Iova run_end = kBadIova;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "core/heap_list.h"
 
-#include <pthread.h>
-
 #include "core/heap.h"
 #include "platform/asymmetric_fence.h"
+#include "platform/fork_guard.h"
 #include "platform/mutex.h"
 #include "platform/thread_slot.h"
 
@@ -52,7 +51,8 @@ void enlist(Heap* heap) {
   if (!g_heaps.hooked) {
     Heap::absent.fill_views();
     set_slot_exit_hook(on_slot_exit);
-    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    static constexpr ForkHandlers kHandlers{before_fork, after_fork_in_parent, after_fork_in_child};
+    guard_fork(LockRank::kHeapList, kHandlers);
     g_heaps.hooked = true;
   }
   heap->next_in_list = g_heaps.first;

@@ -19,14 +19,13 @@ Error limit_reached(NodeId node, Bytes limit, Bytes held) {
 
 }  // namespace
 
-// ---- more room for a bin: what lies about, then more memory, then what others hoard
-// -------------------------------------
+// ---- more room for a bin: what lies about, then more memory, then what others hoard --------------------------------
 
-// True: something changed, and it is worth another look. `held_before`: what the node held when the bin was found
-// empty.
-bool Heap::make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before) {
-  return release_empty_slabs(node, false) || grow_slow(node, Bytes{needed.granules * kGranule}, held_before) ||
-         reclaim_slow(node);
+// True: something changed, and it is worth another look. `held_before`: what the node held when the bin was found empty.
+// Tidying comes first only once for an allocation: other threads may empty slabs for ever that are too small for it.
+bool Heap::make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before, bool tidy_first) {
+  return (tidy_first && release_empty_slabs(node, false)) ||
+         grow_slow(node, Bytes{needed.granules * kGranule}, held_before) || reclaim_slow(node);
 }
 
 bool Heap::release_empty_slabs(unsigned node, bool with_depots) {
@@ -80,12 +79,16 @@ Error Heap::install_region(const Region& region, unsigned node) {
   const auto first = static_cast<ExtentIndex>(map_.granule_of(region.base));
   const auto granules = static_cast<std::uint32_t>(region.size.rep / kGranule);
   FM_CHECK(first < map_.granules() && granules <= map_.granules() - first);
+  FM_CHECK(reinterpret_cast<std::uintptr_t>(region.base) % kRegionUnit.rep == 0 && granules != 0);
+  FM_CHECK(is_power_of_two(region.page_size.rep) && region.page_size <= region.size);
   const Bytes map_bytes{granules * sizeof(std::uint16_t)};
   const Bytes extent_bytes{granules * sizeof(Extent)};
-  const bool open = state_->arena.open_table(map_.entries(first), map_bytes) &&
-                    state_->arena.open_table(&state_->extents[first], extent_bytes);
-  const RegionNumber number = open ? state_->regions.add(region, node) : kNoRegion;
+  const bool map_open = state_->arena.open_table(map_.entries(first), map_bytes);
+  const bool both_open = map_open && state_->arena.open_table(&state_->extents[first], extent_bytes);
+  const RegionNumber number = both_open ? state_->regions.add(region, node) : kNoRegion;
   if (number == kNoRegion) {
+    if (map_open) state_->arena.close_table(map_bytes);
+    if (both_open) state_->arena.close_table(extent_bytes);
     backing_->release(region);
     return make_error(ErrorCode::kNoMemory, "no memory for the books of another region; see ulimit -v and overcommit");
   }
@@ -103,20 +106,25 @@ bool Heap::reclaim_slow(unsigned node) {
     Slot* const s = slot(id);
     if (s == nullptr) continue;
     Strays strays;
-    moved += s->steal_slow(state_->bins, row_of(node), row_of(node + 1), strays);
+    const bool own = id != 0 && id == thread_slot().rep;
+    moved += own ? s->flush(state_->bins, row_of(node), row_of(node + 1), strays)
+                 : s->steal_slow(state_->bins, row_of(node), row_of(node + 1), strays);
     settle(strays);
   }
   const bool released = release_empty_slabs(node, true);
   return released || moved != 0;
 }
 
-// ---- what users ask for
-// -----------------------------------------------------------------------------------------------
+// ---- what users ask for -----------------------------------------------------------------------------------------------
 
 Error Heap::reserve(Bytes size, NodeId node) {
   const int only = node == kAnyNode ? -1 : node_index(node);
   if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
   if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
+  if (size > backing_->window().size()) {
+    return make_error(ErrorCode::kNoMemory, "%zu MiB asked, the heap has address space for %zu MiB", size / kMiB,
+                      backing_->window().size() / kMiB);
+  }
   const LockGuard guard(admin_);
   const unsigned from = only < 0 ? home() : static_cast<unsigned>(only);
   const auto held = [&] { return only < 0 ? stats_of_nodes().backing : state_->nodes[from].pages.held(); };
@@ -150,9 +158,14 @@ Error Heap::set_limit(Bytes limit, NodeId node) {
 }
 
 Result<Bytes> Heap::limit(NodeId node) const {
-  const int index = node == kAnyNode ? 0 : node_index(node);
-  if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
-  return state_->nodes[index].pages.limit();
+  if (node != kAnyNode) {
+    const int index = node_index(node);
+    if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+    return state_->nodes[index].pages.limit();
+  }
+  Bytes least = kUnlimited;
+  for (unsigned n = 0; n < node_count_; ++n) least = std::min(least, state_->nodes[n].pages.limit());
+  return least;
 }
 
 void Heap::flush() {

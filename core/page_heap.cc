@@ -98,8 +98,9 @@ void PageHeap::set_limit(Bytes limit) {
 
 // A limit finer than a region holds for what is handed out of it, the node's books counted.
 bool PageHeap::within_limit(std::uint32_t granules) const {
-  const std::size_t limit = std::max(limit_.load(std::memory_order_relaxed), floor_);
   const std::size_t used = (used_.load(std::memory_order_relaxed) + granules) * kGranule;
+  if (used <= floor_) return true;
+  const std::size_t limit = limit_.load(std::memory_order_relaxed);
   return used <= limit && books_.load(std::memory_order_relaxed) <= limit - used;
 }
 

@@ -31,7 +31,7 @@ class PageHeap {
   // Takes a region's granules out if all of them are free.
   bool remove_region(ExtentIndex first, std::uint32_t granules, Bytes books) FM_EXCLUDES(mutex_);
 
-  // Bytes that the node may still take from its backing, and whether `books` more bytes of metadata fit its limit.
+  // Bytes that the node may still take from its backing.
   Bytes room_to_grow() const FM_EXCLUDES(mutex_);
   void set_limit(Bytes limit) FM_EXCLUDES(mutex_);
   Bytes limit() const { return Bytes{limit_.load(std::memory_order_relaxed)}; }

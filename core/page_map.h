@@ -3,7 +3,7 @@
 // What:      one 16-bit bin number per granule of 64 KiB; 0 where there is no slab. The array is address space that
 //            reads as zeroes; it becomes writable only where regions are, so a foreign pointer finds 0 and nothing
 //            crashes.
-// Callers:   Heap::free (hot); PageHeap writes it as slabs come and go.
+// Callers:   Heap::free (hot); Bin writes it as slabs come and go.
 // Threads:   find() from any thread without a lock. Writers own the slab's extent.
 #pragma once
 

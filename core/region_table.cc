@@ -63,7 +63,8 @@ Error RegionTable::ask(RegionInfo& info, Backing& backing) {
   const Bytes bytes{pages * sizeof(Iova)};
   auto* const table = static_cast<Iova*>(arena_->take(bytes));
   if (table == nullptr) return make_error(ErrorCode::kNoMemory, "no memory for a table of %zu IOVAs", pages);
-  const Error error = backing.iova(info.region, {table, pages});
+  Region region = info.region;  // the backing may change it: only what comes of the first answer stays
+  const Error error = backing.iova(region, {table, pages});
   bool one_run = true;
   for (std::size_t i = 1; error.ok() && i < pages && one_run; ++i) {
     one_run = table[i].rep == table[i - 1].rep + info.region.page_size.rep;
@@ -71,6 +72,7 @@ Error RegionTable::ask(RegionInfo& info, Backing& backing) {
   const LockGuard guard(mutex_);
   const IovaState before = info.iova.load(std::memory_order_relaxed);
   const bool answered_meanwhile = before == IovaState::kOneRun || before == IovaState::kTable;
+  if (!region.inherited_by_fork) info.region.inherited_by_fork = false;
   if (error.ok() && !answered_meanwhile) {
     info.run = table[0];
     info.table = one_run ? nullptr : table;

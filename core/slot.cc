@@ -16,7 +16,13 @@ void* Slot::pop_slow(Bin& bin, bool claimed) {
   const LockGuard guard(mutex_);
   const Pair p = pair(bin.id());
   if (claimed) p.cache.unclaim();
-  if (p.cache.count() == 0 && !fill(bin, p)) return nullptr;
+  if (p.cache.count() == 0 && !fill(bin, p)) {
+    void* object = nullptr;
+    if (p.book.loaded != nullptr || bin.refill(&object, 1) == 0) return nullptr;
+    ++p.book.brought;  // not even memory for a magazine: past the cache
+    ++p.book.alloc_misses;
+    return object;
+  }
   ++p.book.alloc_misses;
   return Cache::object_at(p.cache.claim());
 }
@@ -135,7 +141,7 @@ std::size_t Slot::surrender(Bin& bin, Magazine* magazine, CacheBook& book, Stray
     magazine->count = 0;
   }
   magazine->filled_by = id_;
-  bin.give_magazine(magazine);
+  bin.give_magazine(magazine, strays);
   return n;
 }
 
@@ -196,9 +202,12 @@ CacheCounts Slot::since_birth(BinId bin) const {
   const Cache& cache = caches_[bin.rep];
   const CacheBook& book = books_[bin.rep];
   CacheCounts c{};
-  c.frees = cache.frees();
   c.cached = cache.count() + (book.previous != nullptr ? book.previous->count : 0);
-  c.allocs = book.brought + c.frees - book.taken - c.cached;
+  c.frees = cache.frees();
+  // The owner may be between the two, with an object in the cache that is not counted yet.
+  const std::uint64_t in = book.brought + c.frees;
+  const std::uint64_t out = book.taken + c.cached;
+  c.allocs = in > out ? in - out : 0;
   c.alloc_misses = book.alloc_misses;
   c.free_misses = book.free_misses;
   c.nomem = book.nomem;
@@ -209,8 +218,8 @@ CacheCounts Slot::counts(BinId bin) const {
   const LockGuard guard(mutex_);
   CacheCounts c = since_birth(bin);
   const CacheCounts& then = books_[bin.rep].at_reset;
-  c.allocs -= then.allocs;
-  c.frees -= then.frees;
+  c.allocs -= std::min(c.allocs, then.allocs);
+  c.frees -= std::min(c.frees, then.frees);
   c.alloc_misses -= then.alloc_misses;
   c.free_misses -= then.free_misses;
   c.nomem -= then.nomem;

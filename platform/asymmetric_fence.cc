@@ -20,8 +20,7 @@ bool heavy_fence() {
                                                                                                : Registered::kNo;
     g_registered.store(registered, std::memory_order_relaxed);
   }
-  if (registered == Registered::kYes) return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
-  return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
+  return registered == Registered::kYes && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
 void reset_heavy_fence_in_child() { g_registered.store(Registered::kUnknown, std::memory_order_relaxed); }

@@ -12,6 +12,7 @@
 #include "backends/standalone/page_choice.h"
 #include "backends/standalone/page_commit.h"
 #include "platform/check.h"
+#include "platform/fork_guard.h"
 #include "platform/log.h"
 #include "platform/mutex.h"
 #include "platform/node_binding.h"
@@ -32,8 +33,8 @@ void go_on_after_fork() { g_books.unlock_after_fork(); }
 void go_on_in_child() { g_books.reset_in_child(); }
 
 void register_fork_handlers() {
-  static const int once = pthread_atfork(stop_for_fork, go_on_after_fork, go_on_in_child);
-  FM_CHECK(once == 0);
+  static constexpr ForkHandlers kHandlers{stop_for_fork, go_on_after_fork, go_on_in_child};
+  guard_fork(LockRank::kBacking, kHandlers);
 }
 
 // Where the address space is limited, half of what is left stays with the rest of the program.
@@ -232,8 +233,8 @@ Error StandaloneBacking::iova(Region& region, std::span<Iova> pages) {
     return Error{};
   }
   const auto kind = static_cast<PageKind>(region.cookie);
-  region.inherited_by_fork = false;
   if (const Error error = make_physical(kind, region); !error.ok()) return error;
+  region.inherited_by_fork = false;
   return read_physical(region.base, region.page_size, pages);
 }
 

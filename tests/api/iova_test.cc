@@ -176,8 +176,7 @@ TEST_CASE("an answer stays right when memory went back and came again") {
   }
 }
 
-// ---- without rights: a child that is nobody
-// --------------------------------------------------------------------------
+// ---- without rights: a child that is nobody ------------------------------------------------------------------------
 
 std::string as_nobody(unsigned iova_mode) {
   if (setgid(kNobody) != 0 || setuid(kNobody) != 0) return "cannot become nobody";

@@ -107,7 +107,7 @@ TEST_CASE("the depot is a queue, and what passes its bound goes to slabs") {
     Magazine* const empty = b.bin.exchange_full(full, b.strays);
     REQUIRE(empty != nullptr);
     CHECK(empty->count == 0);
-    b.bin.give_magazine(empty);
+    b.bin.give_magazine(empty, b.strays);
     b.bin.check_invariants();
   }
   CHECK(b.bin.counts().depot == std::uint64_t{c.depot} * c.magazine);
@@ -124,7 +124,7 @@ TEST_CASE("the depot is a queue, and what passes its bound goes to slabs") {
     empty = full;
   }
   CHECK(b.bin.exchange_empty(empty, SlotId{}) == nullptr);
-  b.bin.give_magazine(empty);
+  b.bin.give_magazine(empty, b.strays);
   CHECK(b.bin.counts().depot == 0);
   CHECK(b.bin.counts().free == b.bin.counts().slabs * c.objects);
   CHECK(b.strays.empty());
@@ -132,7 +132,7 @@ TEST_CASE("the depot is a queue, and what passes its bound goes to slabs") {
 
 TEST_CASE("releasing empties the depot when told so") {
   BinBench b(64);
-  b.bin.give_magazine(b.full_magazine());
+  b.bin.give_magazine(b.full_magazine(), b.strays);
   CHECK(b.bin.counts().depot == b.bin.size_class().magazine);
   CHECK_FALSE(b.bin.release_empty(false, b.strays));
   CHECK(b.bin.release_empty(true, b.strays));

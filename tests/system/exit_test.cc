@@ -99,8 +99,7 @@ TEST_CASE("a thread that ends after its heap is gone") {
   }
 }
 
-// ---- the end of the program: children that exit()
-// ------------------------------------------------------------------------
+// ---- the end of the program: children that exit() ------------------------------------------------------------------
 
 void* g_object;
 
