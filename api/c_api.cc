@@ -55,6 +55,7 @@ bool to_config(const fastmem_config_t* given, Config& config) {
   fastmem_config_init(&c);
   if (given != nullptr) {
     if (given->struct_size < offsetof(fastmem_config_t, default_align)) return false;
+    if (given->version != FASTMEM_STRUCT_VERSION) return false;
     __builtin_memcpy(&c, given, given->struct_size < sizeof(c) ? given->struct_size : sizeof(c));
   }
   if (c.pages > FASTMEM_PAGES_4K || c.iova_mode > FASTMEM_IOVA_NONE || c.profile > FASTMEM_PROFILE_RFC ||
@@ -203,6 +204,7 @@ void fastmem_config_init(fastmem_config_t* config) {
   const Config defaults;
   *config = {};
   config->struct_size = sizeof(*config);
+  config->version = FASTMEM_STRUCT_VERSION;
   config->default_align = defaults.default_align;
   config->region_size = defaults.region_size.rep;
   config->limit_per_node = defaults.limit_per_node.rep;

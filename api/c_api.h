@@ -64,11 +64,12 @@ inline ErrorCode bad_node(int node) { return fail(ErrorCode::kNoNode, "node %d i
 // Writes no more than the caller's structure holds: it may come from an older header.
 template <class T>
 int fill(T* out, T value) {
-  if (out == nullptr || out->struct_size < sizeof(out->struct_size)) {
+  if (out == nullptr || out->struct_size < sizeof(out->struct_size) + sizeof(out->version)) {
     return negative(fail(ErrorCode::kInvalid, "no structure to fill, or one whose struct_size is not set"));
   }
   const std::size_t size = out->struct_size < sizeof(T) ? out->struct_size : sizeof(T);
-  value.struct_size = size;
+  value.struct_size = static_cast<std::uint32_t>(size);
+  value.version = FASTMEM_STRUCT_VERSION;
   __builtin_memcpy(out, &value, size);
   return 0;
 }

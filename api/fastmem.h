@@ -30,6 +30,9 @@ extern "C" {
 #define FASTMEM_VERSION_MINOR 1
 #define FASTMEM_VERSION_PATCH 0
 
+/** Of the configuration and statistics structures: changes when a field changes its meaning; new fields come at the end. */
+#define FASTMEM_STRUCT_VERSION 1
+
 /** "0.1.0" */
 FASTMEM_API const char *fastmem_version(void);
 
@@ -72,7 +75,8 @@ enum fastmem_misuse {
 
 /** Fill with fastmem_config_init(), then change what should differ. */
 typedef struct fastmem_config {
-  size_t struct_size;    /**< set by fastmem_config_init(): lets the structure grow without breaking programs */
+  uint32_t struct_size;  /**< set by fastmem_config_init(): lets the structure grow without breaking programs */
+  uint32_t version;      /**< likewise: FASTMEM_STRUCT_VERSION of the header that the program was compiled with */
   uint32_t pages;        /**< enum fastmem_pages */
   uint32_t iova_mode;    /**< enum fastmem_iova_mode */
   uint32_t profile;      /**< enum fastmem_profile */
@@ -241,7 +245,8 @@ FASTMEM_API unsigned int fastmem_classes(fastmem_heap_t *heap, size_t *sizes);
  */
 
 typedef struct {
-  size_t struct_size;      /**< set by the caller: sizeof(fastmem_stats_t) */
+  uint32_t struct_size;    /**< set by the caller: sizeof(fastmem_stats_t) */
+  uint32_t version;        /**< set by the library: FASTMEM_STRUCT_VERSION */
   uint64_t bytes_backing;  /**< held from the system, all nodes */
   uint64_t bytes_slabs;    /**< of these: in slabs */
   uint64_t bytes_in_use;   /**< of these: objects handed out, by class size */
@@ -259,7 +264,8 @@ typedef struct {
 } fastmem_stats_t;
 
 typedef struct {
-  size_t struct_size;
+  uint32_t struct_size;
+  uint32_t version;
   uint64_t class_size;
   uint64_t in_use; /**< objects */
   uint64_t cached;
@@ -279,7 +285,8 @@ typedef struct {
 } fastmem_class_stats_t;
 
 typedef struct {
-  size_t struct_size;
+  uint32_t struct_size;
+  uint32_t version;
   uint64_t class_size; /**< 0 when summed over classes */
   uint64_t cached;     /**< objects in its caches now */
   uint64_t alloc_cache_hits;
@@ -290,7 +297,8 @@ typedef struct {
 } fastmem_slot_stats_t;
 
 typedef struct {
-  size_t struct_size;
+  uint32_t struct_size;
+  uint32_t version;
   uint64_t bytes_backing;
   uint64_t bytes_slabs;
   uint64_t bytes_free;     /**< in no slab */

@@ -15,11 +15,6 @@ def system_deps():
         modules = ["hwloc"],
     )
     pkg_config_repository(
-        name = "google_benchmark",
-        apt = "libbenchmark-dev",
-        modules = ["benchmark"],
-    )
-    pkg_config_repository(
         name = "doctest",
         apt = "doctest-dev",
         headers = ["doctest/doctest.h"],  # Debian's package has no .pc file

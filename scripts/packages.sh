@@ -5,7 +5,7 @@
 # there is nothing to do.
 set -euo pipefail
 
-build=(bazel-bootstrap g++ pkg-config python3 libnuma-dev libhwloc-dev doctest-dev libbenchmark-dev)
+build=(bazel-bootstrap g++ pkg-config python3 libnuma-dev libhwloc-dev doctest-dev)
 show=(gnuplot-nox sqlite3 xz-utils)
 peers=(libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4)
 clang=(clang-14 libclang-rt-14-dev)

@@ -5,6 +5,7 @@
 #include <fastmem.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <vector>
@@ -20,6 +21,7 @@ using test::CHeap;
 
 static_assert(sizeof(fastmem_config_t) == 64);
 AT(fastmem_config_t, struct_size, 0);
+AT(fastmem_config_t, version, 4);
 AT(fastmem_config_t, pages, 8);
 AT(fastmem_config_t, iova_mode, 12);
 AT(fastmem_config_t, profile, 16);
@@ -107,6 +109,7 @@ void check_older_sizes(Call call) {
   whole.struct_size = sizeof(whole);
   REQUIRE(call(&whole) == 0);
   CHECK(whole.struct_size == sizeof(whole));
+  CHECK(whole.version == FASTMEM_STRUCT_VERSION);
   for (std::size_t size = sizeof(std::size_t); size < sizeof(Stats) + 40; size += 8) {
     CAPTURE(size);
     constexpr unsigned char kUntouched = 0xa5;
@@ -115,7 +118,7 @@ void check_older_sizes(Call call) {
     std::memcpy(block, &size, sizeof(size));
     REQUIRE(call(reinterpret_cast<Stats*>(block)) == 0);
     const std::size_t known = size < sizeof(Stats) ? size : sizeof(Stats);
-    std::size_t told = 0;
+    std::uint32_t told = 0;
     std::memcpy(&told, block, sizeof(told));
     CHECK(told == known);
     CHECK(std::equal(block + 8, block + known, reinterpret_cast<unsigned char*>(&whole) + 8));
@@ -143,6 +146,13 @@ TEST_CASE("a configuration of an older header: what it lacks keeps its default")
   const CHeap heap(config);
   CHECK(fastmem_get_limit(heap, test::some_node(heap)) == FASTMEM_UNLIMITED);
   CHECK(heap.alloc(100) != nullptr);
+}
+
+TEST_CASE("a configuration whose fields mean something else is refused") {
+  fastmem_config_t config = test::small_config();
+  config.version = FASTMEM_STRUCT_VERSION + 1;
+  CHECK(fastmem_heap_create(&config) == nullptr);
+  CHECK(errno == EINVAL);
 }
 
 TEST_CASE("a configuration of a newer header: what is not known here is not looked at") {

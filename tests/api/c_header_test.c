@@ -43,7 +43,7 @@ static void heaps(void) {
   fastmem_config_t config;
   fastmem_heap_t *heap;
   fastmem_handle_t handle = 0;
-  fastmem_stats_t stats = {sizeof(stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  fastmem_stats_t stats = {sizeof(stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   void *p;
   int lines = 0;
   fastmem_config_init(&config);
