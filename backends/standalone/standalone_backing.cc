@@ -22,6 +22,7 @@ namespace fastmem {
 namespace {
 
 constexpr Bytes kSmallestWindow = kMiB * 256;
+constexpr Bytes kHugeFrom = kMiB * 16;  // transparent huge pages by `auto`: in regions of at least this
 constexpr Bytes kLeastDefaultWindow = kGiB * 64;
 
 // Guards the books of every standalone backing: held for a look at a bitmap, never across a system call. One for all,
@@ -49,9 +50,11 @@ Bytes choose_window_size(const StandaloneOptions& options, const PageInventory& 
 
 class StandaloneBacking final : public Backing {
  public:
-  StandaloneBacking(const PageChoice& choice, IovaMode iova, const Topology& topology, AddressWindow window)
+  StandaloneBacking(const PageChoice& choice, const StandaloneOptions& options, const Topology& topology,
+                    AddressWindow window)
       : choice_(choice),
-        asked_iova_(iova),
+        asked_pages_(options.pages),
+        asked_iova_(options.iova),
         iommu_(iommu_is_there()),
         topology_(topology),
         unit_(std::max(kRegionUnit, page_size_of(choice.best()))),
@@ -90,6 +93,7 @@ class StandaloneBacking final : public Backing {
   bool owns(const Region& region) const;
 
   const PageChoice choice_;
+  const PageKind asked_pages_;
   const IovaMode asked_iova_;
   const bool iommu_;
   const Topology& topology_;
@@ -165,7 +169,9 @@ Error StandaloneBacking::commit(PageKind kind, Region& region, Contiguity contig
 
 Error StandaloneBacking::commit_pages(PageKind kind, const Region& region) {
   if (!is_hugetlb(kind)) {
-    return commit_small(region.base, region.size, kind == PageKind::kTransparent, region.node);
+    // Chosen by itself, a huge page is for regions that fill some: a small heap would hold, and zero, much for little.
+    const bool worth_it = asked_pages_ == PageKind::kTransparent || region.size >= kHugeFrom;
+    return commit_small(region.base, region.size, kind == PageKind::kTransparent && worth_it, region.node);
   }
   // A look first: populating most of a region only to give it back would take from others and zero for nothing.
   const NodeId node = node_needs_binding(region.node) ? region.node : kAnyNode;
@@ -279,11 +285,11 @@ Result<std::unique_ptr<Backing>> make_standalone_backing(const StandaloneOptions
   Result<AddressWindow> window = AddressWindow::create(choose_window_size(options, inventory), kSmallestWindow, unit);
   if (!window) return window.error();
   const AddressRange range = window->range();
-  node_needs_binding(
-      topology.nodes().front().id);  // looks at the kernel's nodes now: that allocates, reserve() must not
+  // Looks at the kernel's nodes now: that allocates, reserve() must not.
+  node_needs_binding(topology.nodes().front().id);
   log(LogLevel::kInfo, "standalone backing: %s (%s), %s of address space at %p", describe(choice->best()), choice->why,
       size_text(range.size()).text, reinterpret_cast<void*>(range.begin));
-  return std::unique_ptr<Backing>(new StandaloneBacking(*choice, options.iova, topology, std::move(*window)));
+  return std::unique_ptr<Backing>(new (std::nothrow) StandaloneBacking(*choice, options, topology, std::move(*window)));
 }
 
 }  // namespace fastmem
