@@ -41,14 +41,19 @@ def project_files_of(source):
 
 
 def fingerprint(entry):
-    digest = hashlib.sha256(json.dumps(entry["arguments"]).encode() + read(".clang-tidy"))
+    digest = hashlib.sha256(json.dumps(entry["arguments"]).encode() + read(".clang-tidy") + read("scripts/tidy.py"))
     for path in project_files_of(entry["file"]):
         digest.update(path.encode() + b"\0" + read(path))
     return digest.hexdigest()
 
 
+def options_for(source):
+    """The analyzer takes most of the time, and least of all finds something where doctest's macros are."""
+    return ["--checks=-clang-analyzer-*"] if source.startswith("tests/") else []
+
+
 def check(entry):
-    result = subprocess.run(["clang-tidy-14", "--quiet", "-p", ".", entry["file"]],
+    result = subprocess.run(["clang-tidy-14", "--quiet", "-p", ".", *options_for(entry["file"]), entry["file"]],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     if result.returncode != 0:
         return False, result.stdout or result.stderr
