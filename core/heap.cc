@@ -102,11 +102,10 @@ Error no_books(Bytes size) {
                     size / kMiB);
 }
 
+constinit Cache g_no_cache;  // what the absent heap shows every thread
+
 }  // namespace
 
-namespace {
-constinit Cache g_no_cache;
-}  // namespace
 constinit Heap Heap::absent(&g_no_cache);
 
 // Threads without a slot look at the first one, at any time: it is right from the constructor on.

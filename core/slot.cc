@@ -90,7 +90,7 @@ bool Slot::fill(Bin& bin, Pair p) {
     if (empty->count == 0) filled = bin.exchange_empty_for_any(empty);
     if (filled == nullptr) filled = empty;
   }
-  filled->prefetch(false);
+  if (filled != empty) filled->prefetch(false);
   p.book.brought += filled->count;
   load(p, filled);
   return filled->count != 0;
