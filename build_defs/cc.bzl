@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The project's C++ rules: the built-in ones with our warnings, visibility and build flags."""
 
+load("@dpdk//:defs.bzl", _DPDK_COPTS = "COPTS")
 load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
 load("@rules_cc//cc:cc_library.bzl", "cc_library")
 load("@rules_cc//cc:cc_test.bzl", "cc_test")
@@ -42,6 +43,13 @@ NOT_SANITIZED = select({
     "//conditions:default": [],
 })
 
+# target_compatible_with of everything that includes DPDK's headers, and the options that these want.
+NEEDS_DPDK = select({
+    "//:with_dpdk": [],
+    "//conditions:default": ["//build_defs:needs_dpdk"],
+})
+DPDK_COPTS = _DPDK_COPTS + ["-Iapi/dpdk"]
+
 def fastmem_library(name, copts = [], **kwargs):
     cc_library(name = name, copts = COPTS + copts, **kwargs)
 
@@ -76,3 +84,41 @@ def fastmem_tests(deps = ALL_FLOORS, exclude = [], **kwargs):
             deps = deps,
             **kwargs
         )
+
+# How EAL may have been started: every DPDK test of a package runs once in each mode.
+# hugepages: 2 MiB pages that must be free, else the program reports itself skipped.
+EAL_MODES = {
+    "no_huge": struct(eal = "--no-huge -m 768 --no-shconf", hugepages = 0),
+    "no_huge_pa": struct(eal = "--no-huge -m 768 --no-shconf --iova-mode=pa", hugepages = 0),
+    "in_memory_va": struct(eal = "--in-memory --iova-mode=va", hugepages = 160),
+    "in_memory_pa": struct(eal = "--in-memory --iova-mode=pa", hugepages = 160),
+    "legacy": struct(eal = "--legacy-mem -m 320 --huge-unlink", hugepages = 160),
+    "single_file": struct(eal = "--single-file-segments --huge-unlink", hugepages = 160),
+}
+
+def fastmem_dpdk_test(name, srcs, mode = "no_huge", lcores = "0,1", deps = [], **kwargs):
+    """A doctest program inside EAL: main() comes from //tests/dpdk:eal_main, which initialises EAL first."""
+    how = EAL_MODES[mode]
+    cc_test(
+        name = name,
+        size = "small",
+        srcs = srcs,
+        args = [
+            "'--eal=%s -l %s --no-pci --no-telemetry'" % (how.eal, lcores),
+            "--hugepages=%d" % how.hugepages,
+        ],
+        copts = COPTS + ["-UNDEBUG"] + DPDK_COPTS,
+        # Hugepages are few: who needs them runs alone.
+        tags = ["exclusive"] if how.hugepages else [],
+        target_compatible_with = NEEDS_DPDK,
+        deps = deps + [
+            "//api/dpdk:rte_fastmem",
+            "//backends/dpdk",
+            "//core",
+            "//platform",
+            "//tests/contract",
+            "//tests/dpdk:eal_main",
+            "@dpdk",
+        ],
+        **kwargs
+    )

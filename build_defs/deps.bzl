@@ -19,3 +19,11 @@ def system_deps():
         apt = "doctest-dev",
         headers = ["doctest/doctest.h"],  # Debian's package has no .pc file
     )
+    pkg_config_repository(
+        name = "dpdk",
+        apt = "libdpdk-dev",
+        # Not libdpdk: that one adds what libbsd and libnl need to compile, which is none of our business.
+        modules = ["libdpdk-libs"],
+        min_version = "21.11",
+        optional = True,
+    )

@@ -43,13 +43,14 @@ Error check_config(const HeapConfig& config) {
 }
 
 void sort_by_distance(HeapState& state, const Topology& topology) {
+  const auto infos = topology.nodes();
   for (unsigned n = 0; n < state.node_count; ++n) {
-    std::uint8_t* const order = state.nodes[n].nearest;
-    for (unsigned k = 0; k < state.node_count; ++k) order[k] = static_cast<std::uint8_t>(k);
-    const auto far = [&](unsigned k) {
-      return k == n ? 0u : topology.distance(state.nodes[n].id, state.nodes[k].id) + 1;
-    };
-    std::stable_sort(order, order + state.node_count, [&](unsigned a, unsigned b) { return far(a) < far(b); });
+    NodeState& node = state.nodes[n];
+    for (unsigned k = 0; k < state.node_count; ++k) {
+      if (k == n || !infos[k].only_when_named) node.nearest[node.reach++] = static_cast<std::uint8_t>(k);
+    }
+    const auto far = [&](unsigned k) { return k == n ? 0u : topology.distance(node.id, state.nodes[k].id) + 1; };
+    std::stable_sort(node.nearest, node.nearest + node.reach, [&](unsigned a, unsigned b) { return far(a) < far(b); });
   }
 }
 

@@ -98,12 +98,19 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
     return ErrorCode::kOk;
   }
 
-  [[gnu::always_inline]] void* alloc(Handle handle) {
+  // Of handles for which in_range() is true; `slow` must come to handle_alloc_slow().
+  template <class Slow>
+  [[gnu::always_inline]] void* alloc_or(Handle handle, Slow slow) {
     Cache& cache = view().all[handle.rep];
     void** const cell = cache.claim();
     if (!cache.holds(cell)) [[unlikely]]
-      return handle_alloc_slow(handle);
+      return slow(*this, handle);
     return Cache::object_at(cell);
+  }
+  [[gnu::cold]] void* handle_alloc_slow(Handle handle, unsigned flags = 0);
+
+  [[gnu::always_inline]] void* alloc(Handle handle) {
+    return alloc_or(handle, [](Heap& heap, Handle h) { return heap.handle_alloc_slow(h); });
   }
 
   [[gnu::always_inline]] ErrorCode free(Handle handle, void* p) {
@@ -187,7 +194,6 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   }
 
   // Slow twins.
-  [[gnu::cold]] void* handle_alloc_slow(Handle handle);
   [[gnu::cold]] ErrorCode handle_free_slow(Handle handle, void* p);
   ErrorCode foreign_free(const void* p);
   void* serve_slow(int node, ClassId size_class, unsigned flags, bool claimed);

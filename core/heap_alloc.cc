@@ -75,13 +75,13 @@ void* Heap::alloc_slow(std::size_t size) {
   return nullptr;
 }
 
-void* Heap::handle_alloc_slow(Handle handle) {
+void* Heap::handle_alloc_slow(Handle handle, unsigned flags) {
   if (!valid(handle)) {
     fail(ErrorCode::kInvalid, "not a handle of this heap: %u", unsigned{handle.rep});
     return nullptr;
   }
   return serve_slow(static_cast<int>(handle.rep / kMaxClasses),
-                    ClassId{static_cast<std::uint8_t>(handle.rep % kMaxClasses)}, 0, has_view());
+                    ClassId{static_cast<std::uint8_t>(handle.rep % kMaxClasses)}, flags, has_view());
 }
 
 // From the node asked (-1: the caller's), then from the others, nearest first, unless it is to be strict.
@@ -91,7 +91,7 @@ void* Heap::serve_slow(int node, ClassId size_class, unsigned flags, bool claime
   if (s == nullptr) return nullptr;
   const unsigned first = node < 0 ? home() : static_cast<unsigned>(node);
   void* p = take_slow(*s, first, size_class, claimed);
-  for (unsigned k = 1; p == nullptr && k < node_count_ && (flags & kStrict) == 0; ++k) {
+  for (unsigned k = 1; p == nullptr && k < state_->nodes[first].reach && (flags & kStrict) == 0; ++k) {
     p = take_slow(*s, state_->nodes[first].nearest[k], size_class, false);
     if (p != nullptr) state_->elsewhere.fetch_add(1, std::memory_order_relaxed);
   }

@@ -129,12 +129,13 @@ Error Heap::reserve(Bytes size, NodeId node) {
   const unsigned from = only < 0 ? home() : static_cast<unsigned>(only);
   const auto held = [&] { return only < 0 ? stats_of_nodes().backing : state_->nodes[from].pages.held(); };
   Error error;
-  for (unsigned k = 0; k < (only < 0 ? node_count_ : 1); ++k) {
+  for (unsigned k = 0; k < (only < 0 ? state_->nodes[from].reach : 1); ++k) {
     const unsigned n = only < 0 ? state_->nodes[from].nearest[k] : from;
     const LockGuard growing(state_->nodes[n].growth);
     error = {};
     while (held() < size && error.ok()) {
-      error = grow_by(n, std::min(size - held(), config_.region_size), backing_->region_unit());
+      const Bytes wanted = std::clamp(size - held(), config_.first_region, config_.region_size);
+      error = grow_by(n, wanted, backing_->region_unit());
     }
     if (held() >= size) return {};
   }
@@ -168,8 +169,11 @@ Result<Bytes> Heap::limit(NodeId node) const {
   return least;
 }
 
+// Who flushes wants others to have the memory, of whatever class: depots do not keep it either.
 void Heap::flush() {
   if (thread_slot() != kNoSlot) flush_slot(thread_slot());
+  if (lost_) return;
+  for (unsigned n = 0; n < node_count_; ++n) release_empty_slabs(n, true);
 }
 
 Bytes Heap::trim() {

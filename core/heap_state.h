@@ -31,7 +31,8 @@ struct alignas(kLinePair) NodeState {
   NodeState(NodeId id_, const PageMap* map, ExtentTable* extents, Bytes limit) : id(id_), pages(map, extents, limit) {}
 
   NodeId id;
-  std::uint8_t nearest[kMaxNodes] = {};  // every node's index, this one first, then by distance
+  std::uint8_t nearest[kMaxNodes] = {};  // this node's index, then those that may stand in for it, by distance
+  unsigned reach = 0;                    // how many these are
   PageHeap pages;
   Mutex growth{LockRank::kGrowth};  // one thread at a time asks the backing for this node
   std::uint64_t growths FM_GUARDED_BY(growth) = 0;

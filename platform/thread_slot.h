@@ -23,7 +23,15 @@ inline SlotId thread_slot() { return SlotId{static_cast<std::uint16_t>(t_slot_of
 // Gives the calling thread a slot when it has none. kNoSlot when all are taken, and once the thread is ending.
 SlotId claim_thread_slot();
 
-// Called in a thread that ends, before its slot is free for another. One listener for the process.
+// The calling thread gives its slot up, as if it ended; its next need gets it another.
+void release_thread_slot();
+
+// From now on slots 1 .. last_reserved go only to threads for which `wish` names them (kNoSlot: no wish); nullptr ends
+// that. A wish for a slot that another thread has is not granted. Threads keep the slots they have.
+using SlotWish = SlotId (*)();
+void wish_for_slots(SlotWish wish, SlotId last_reserved);
+
+// Called in a thread that ends, or gives its slot up, before its slot is free for another. One listener for the process.
 using SlotExitHook = void (*)(SlotId slot);
 void set_slot_exit_hook(SlotExitHook hook);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // tests/support/doctest_main.cc: main() of every doctest program, and the name of the running test case for FM_SKIP.
+#ifndef DOCTEST_CONFIG_IMPLEMENT  // set by who brings a main() of its own
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#endif
 #include <doctest/doctest.h>
 
 #include <cstdio>

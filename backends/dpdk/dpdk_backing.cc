@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/dpdk/dpdk_backing.h"
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_malloc.h>
+#include <rte_memory.h>
+#include <rte_memzone.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+
+namespace fastmem {
+namespace {
+
+constexpr std::size_t kLongestPrefix = 15;
+
+// Where EAL's memory is, or may come to be: it reserves its address space at start.
+AddressRange eal_window() {
+  AddressRange window{~std::uintptr_t{0}, 0};
+  const auto widen = [](const rte_memseg_list* list, void* arg) {
+    if (list->heap == 0) return 0;  // registered, but not for allocation
+    auto* const w = static_cast<AddressRange*>(arg);
+    const auto begin = static_cast<std::uintptr_t>(list->addr_64);
+    w->begin = std::min(w->begin, begin);
+    w->end = std::max(w->end, begin + list->len);
+    return 0;
+  };
+  rte_memseg_list_walk(widen, &window);
+  if (window.begin >= window.end) return {};
+  return {round_down(window.begin, kRegionUnit.rep), round_up(window.end, kRegionUnit.rep)};
+}
+
+struct Answer {
+  int socket;
+  bool yes;
+};
+
+bool is_socket_of_external_memory(int socket) {
+  Answer answer{socket, false};
+  const auto look = [](const rte_memseg_list* list, void* arg) {
+    auto* const a = static_cast<Answer*>(arg);
+    a->yes = a->yes || (list->external != 0 && list->heap != 0 && list->socket_id == a->socket);
+    return 0;
+  };
+  rte_memseg_list_walk(look, &answer);
+  return answer.yes;
+}
+
+bool is_socket(int socket) {
+  for (unsigned i = 0; i < rte_socket_count(); ++i) {
+    if (rte_socket_id_by_idx(i) == socket) return true;
+  }
+  return is_socket_of_external_memory(socket);
+}
+
+class DpdkBacking final : public Backing {
+ public:
+  DpdkBacking(const DpdkOptions& options, AddressRange window) : window_(window) {
+    std::snprintf(prefix_, sizeof(prefix_), "%s", options.zone_prefix);
+  }
+
+  const char* name() const override { return "dpdk"; }
+  AddressRange window() const override { return window_; }
+  Bytes region_unit() const override { return kRegionUnit; }
+
+  Result<Region> reserve(Bytes size, NodeId node, Contiguity contiguity) override {
+    const int socket = node.rep;
+    if (node == kAnyNode || !is_socket(socket)) {
+      return make_error(ErrorCode::kNoNode, "EAL has no socket %u", unsigned{node.rep});
+    }
+    const rte_memzone* const zone = take_zone(size, socket, contiguity);
+    if (zone == nullptr) return no_zone(size, socket, rte_errno);
+    const auto begin = reinterpret_cast<std::uintptr_t>(zone->addr);
+    if (begin < window_.begin || begin + size.rep > window_.end) {
+      rte_memzone_free(zone);
+      return make_error(ErrorCode::kNoMemory, "socket %d has memory that was attached after this heap was made", socket);
+    }
+    Region region;
+    region.base = zone->addr;
+    region.size = size;
+    region.page_size = std::min(Bytes{static_cast<std::size_t>(zone->hugepage_sz)}, kRegionUnit);
+    region.node = node;
+    region.inherited_by_fork = false;  // EAL's memory is shared with the child, which must not use it as its own
+    region.cookie = reinterpret_cast<std::uintptr_t>(zone);
+    return region;
+  }
+
+  void release(const Region& region) override { rte_memzone_free(reinterpret_cast<const rte_memzone*>(region.cookie)); }
+
+  Error iova(Region& region, std::span<Iova> pages) override {
+    const auto* at = static_cast<const std::byte*>(region.base);
+    for (Iova& page : pages) {
+      const rte_iova_t iova = rte_mem_virt2iova(at);
+      if (iova == RTE_BAD_IOVA) {
+        return make_error(ErrorCode::kPermission,
+                          "EAL tells no IOVA of %p; physical addresses take the right to read page frame numbers "
+                          "(CAP_SYS_ADMIN), --iova-mode=va none",
+                          static_cast<const void*>(at));
+      }
+      page = Iova{iova};
+      at += region.page_size.rep;
+    }
+    return {};
+  }
+
+ private:
+  const rte_memzone* take_zone(Bytes size, int socket, Contiguity contiguity) {
+    char name[RTE_MEMZONE_NAMESIZE];
+    // Zones have one name space for all processes of an application.
+    std::snprintf(name, sizeof(name), "%s_%x_%x", prefix_, static_cast<unsigned>(getpid()),
+                  number_.fetch_add(1, std::memory_order_relaxed));
+    const bool must = contiguity == Contiguity::kContiguous;
+    if (must || worth_asking_for_one_run(size)) {
+      const rte_memzone* const zone =
+          rte_memzone_reserve_aligned(name, size.rep, socket, RTE_MEMZONE_IOVA_CONTIG, kRegionUnit.rep);
+      if (zone != nullptr || must) return zone;
+    }
+    const rte_memzone* const zone = rte_memzone_reserve_aligned(name, size.rep, socket, 0, kRegionUnit.rep);
+    if (zone != nullptr && rte_eal_iova_mode() == RTE_IOVA_PA) remember_scattered(size);
+    return zone;
+  }
+
+  // Where IOVAs are virtual addresses, everything is one run. Where they are physical and pages are small, a long run is
+  // rarely to be had, and asking costs milliseconds: once refused, it is not asked for again.
+  bool worth_asking_for_one_run(Bytes size) const {
+    return rte_eal_iova_mode() == RTE_IOVA_PA && size.rep < scattered_from_.load(std::memory_order_relaxed);
+  }
+  void remember_scattered(Bytes size) {
+    if (size.rep < scattered_from_.load(std::memory_order_relaxed)) {
+      scattered_from_.store(size.rep, std::memory_order_relaxed);
+    }
+  }
+
+  static Error no_zone(Bytes size, int socket, int why) {
+    rte_malloc_socket_stats stats{};
+    rte_malloc_get_socket_stats(socket, &stats);
+    if (why == ENOSPC) {
+      return make_error(ErrorCode::kNoMemory, "EAL has no memzone left (%u in all): fewer, larger regions need fewer",
+                        unsigned{RTE_MAX_MEMZONE});
+    }
+    return make_error(ErrorCode::kNoMemory,
+                      "no memzone of %zu MiB on socket %d: EAL's heap there has %zu MiB, %zu MiB free, at most %zu MiB "
+                      "in one piece; it grows with free hugepages only (dpdk-hugepages.py --show), and not at all with "
+                      "--no-huge (-m) or --legacy-mem (--socket-mem)",
+                      size / kMiB, socket, Bytes{stats.heap_totalsz_bytes} / kMiB, Bytes{stats.heap_freesz_bytes} / kMiB,
+                      Bytes{stats.greatest_free_size} / kMiB);
+  }
+
+  AddressRange window_;
+  char prefix_[kLongestPrefix + 1];
+  std::atomic<unsigned> number_{0};
+  std::atomic<std::size_t> scattered_from_{~std::size_t{0}};  // relaxed: a hint
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Backing>> make_dpdk_backing(const DpdkOptions& options) {
+  if (options.zone_prefix == nullptr || std::strlen(options.zone_prefix) > kLongestPrefix) {
+    return make_error(ErrorCode::kInvalid, "a memzone prefix of more than %zu characters", kLongestPrefix);
+  }
+  const AddressRange window = eal_window();
+  if (window.end == 0) return make_error(ErrorCode::kNotReady, "EAL has no memory: is rte_eal_init() done?");
+  return std::unique_ptr<Backing>(new (std::nothrow) DpdkBacking(options, window));
+}
+
+}  // namespace fastmem

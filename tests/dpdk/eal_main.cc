@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/dpdk/eal_main.h"
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_memzone.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <sstream>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "platform/pages.h"
+
+// The listener of tests/support/doctest_main.cc serves this main(), too.
+#define DOCTEST_CONFIG_IMPLEMENT
+#include "tests/support/doctest_main.cc"
+
+namespace fastmem::test {
+namespace {
+
+std::string g_arguments;
+
+std::string value_of(int argc, char** argv, const std::string& option) {
+  for (int i = 1; i < argc; ++i) {
+    if (std::strncmp(argv[i], option.c_str(), option.size()) == 0) return argv[i] + option.size();
+  }
+  return "";
+}
+
+std::string prefix() { return "fastmem_test_" + std::to_string(getpid()); }
+
+// Returns 0, or the rte_errno.
+int start_eal(const char* program) {
+  std::vector<std::string> words{program};
+  std::istringstream in(g_arguments + " --file-prefix=" + prefix() + " --log-level=lib.eal:warning");
+  for (std::string word; in >> word;) words.push_back(word);
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  return rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0 ? rte_errno : 0;
+}
+
+void clean_up() {
+  rte_eal_cleanup();
+  const char* const runtime = std::getenv("XDG_RUNTIME_DIR");
+  const std::string root = getuid() == 0 ? "/var/run" : runtime != nullptr ? runtime : "/tmp";
+  std::error_code ignored;
+  std::filesystem::remove_all(root + "/dpdk/" + prefix(), ignored);
+}
+
+int skip_program(const std::string& reason) {
+  const char* const target = std::getenv("TEST_TARGET");
+  const std::string label = target != nullptr ? target : "program";
+  std::printf("[skipped] %s: %s\n", label.substr(label.rfind(':') + 1).c_str(), reason.c_str());
+  return 0;
+}
+
+}  // namespace
+
+const std::string& eal_arguments() { return g_arguments; }
+bool eal_has(const char* argument) { return g_arguments.find(argument) != std::string::npos; }
+
+bool on_worker_lcore(const std::function<void()>& body) {
+  const unsigned worker = rte_get_next_lcore(-1, 1, 0);
+  if (worker >= RTE_MAX_LCORE) return false;
+  const auto run = [](void* arg) {
+    (*static_cast<const std::function<void()>*>(arg))();
+    return 0;
+  };
+  rte_eal_remote_launch(run, const_cast<std::function<void()>*>(&body), worker);
+  rte_eal_wait_lcore(worker);
+  return true;
+}
+
+void on_plain_thread(const std::function<void()>& body) { std::thread(body).join(); }
+
+unsigned memzones_named(const char* name) {
+  std::pair<const char*, unsigned> found{name, 0};
+  rte_memzone_walk(
+      [](const rte_memzone* zone, void* arg) {
+        auto* const f = static_cast<std::pair<const char*, unsigned>*>(arg);
+        if (std::strncmp(zone->name, f->first, std::strlen(f->first)) == 0) ++f->second;
+      },
+      &found);
+  return found.second;
+}
+
+}  // namespace fastmem::test
+
+int main(int argc, char** argv) {
+  using namespace fastmem;        // NOLINT: a test's main
+  using namespace fastmem::test;  // NOLINT
+  g_arguments = value_of(argc, argv, "--eal=");
+  const std::size_t hugepages = std::strtoul(value_of(argc, argv, "--hugepages=").c_str(), nullptr, 10);
+  if (hugepages > 0 && read_huge_pages(kMiB * 2).usable() < hugepages) {
+    return skip_program("fewer than " + std::to_string(hugepages) + " free 2 MiB hugepages");
+  }
+  if (eal_has("--iova-mode=pa") && getuid() != 0) return skip_program("physical addresses take root");
+  if (hugepages > 0 && getuid() != 0) return skip_program("EAL's hugepages take root");
+  if (const int error = start_eal(argv[0]); error != 0) {
+    std::printf("EAL does not start with %s: %s\n", g_arguments.c_str(), rte_strerror(error));
+    return 1;
+  }
+  const int result = doctest::Context(argc, argv).run();
+  clean_up();
+  return result;
+}
