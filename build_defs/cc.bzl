@@ -92,8 +92,8 @@ EAL_MODES = {
     "no_huge_pa": struct(eal = "--no-huge -m 768 --no-shconf --iova-mode=pa", hugepages = 0),
     "in_memory_va": struct(eal = "--in-memory --iova-mode=va", hugepages = 160),
     "in_memory_pa": struct(eal = "--in-memory --iova-mode=pa", hugepages = 160),
-    "legacy": struct(eal = "--legacy-mem -m 320 --huge-unlink", hugepages = 160),
-    "single_file": struct(eal = "--single-file-segments --huge-unlink", hugepages = 160),
+    "legacy": struct(eal = "--legacy-mem -m 320", hugepages = 160),
+    "single_file": struct(eal = "--single-file-segments", hugepages = 160),
 }
 
 def fastmem_dpdk_test(name, srcs, mode = "no_huge", lcores = "0,1", deps = [], **kwargs):

@@ -86,6 +86,7 @@ class Cache {
   void** top_acquire() const { return at(top_.load(std::memory_order_acquire)); }
   void** base() const { return at(base_.load(std::memory_order_relaxed)); }
   void** end() const { return at(end_.load(std::memory_order_relaxed)); }
+  void close() { end_.store(0, std::memory_order_relaxed); }
   void set_base(void** base) { base_.store(of(base), std::memory_order_relaxed); }
 
   // Objects in it now; another thread's view may be a moment old.

@@ -59,13 +59,16 @@ bool make_nodes_and_bins(HeapState& state, const Topology& topology, Bytes limit
   state.node_count = static_cast<unsigned>(infos.size());
   void* const nodes = state.arena.make(Bytes{sizeof(NodeState) * state.node_count}, alignof(NodeState));
   void* const bins = state.arena.make(Bytes{sizeof(Bin) * state.bin_count()}, alignof(Bin));
-  if (nodes == nullptr || bins == nullptr) return false;
+  void* const droughts = state.arena.make(Bytes{sizeof(Drought) * state.bin_count()}, alignof(Drought));
+  if (nodes == nullptr || bins == nullptr || droughts == nullptr) return false;
   state.nodes = static_cast<NodeState*>(nodes);
   state.bins = static_cast<Bin*>(bins);
+  state.droughts = static_cast<Drought*>(droughts);
   for (unsigned n = 0; n < state.node_count; ++n) {
     ::new (&state.nodes[n]) NodeState(infos[n].id, &state.map, &state.extents, limit);
     for (unsigned c = 0; c < kMaxClasses; ++c) {
       const unsigned b = n * kMaxClasses + c;
+      ::new (&state.droughts[b]) Drought();
       ::new (&state.bins[b]) Bin(BinId{static_cast<std::uint16_t>(b)}, &state.classes.classes[c],
                                  {&state.map, &state.extents, &state.arena}, &state.nodes[n].pages);
     }
@@ -245,10 +248,12 @@ void Heap::flush_slot(SlotId id) {
   s->flush(state_->bins, 0, state_->bin_count(), strays);
   views_[id.rep] = {no_caches_, no_caches_};  // whoever comes to this slot next begins on the node it runs on
   settle(strays);
+  for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].note_arrival();
 }
 
 void Heap::lock_for_fork() {
   admin_.lock_for_fork();
+  stats_.lock_for_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.lock_for_fork();
   state_->regions.mutex().lock_for_fork();
   for (unsigned s = 0; s < kMaxSlots; ++s) {
@@ -268,11 +273,13 @@ void Heap::unlock_after_fork() {
   }
   state_->regions.mutex().unlock_after_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.unlock_after_fork();
+  stats_.unlock_after_fork();
   admin_.unlock_after_fork();
 }
 
 void Heap::reset_in_child() {
   admin_.reset_in_child();
+  stats_.reset_in_child();
   for (unsigned n = 0; n < node_count_; ++n) {
     state_->nodes[n].growth.reset_in_child();
     state_->nodes[n].pages.mutex().reset_in_child();

@@ -198,6 +198,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   ErrorCode foreign_free(const void* p);
   void* serve_slow(int node, ClassId size_class, unsigned flags, bool claimed);
   void* take_slow(Slot& slot, unsigned node, ClassId size_class, bool claimed);
+  bool known_to_be_out(unsigned node, BinId bin) const;
   void* out_of_memory(unsigned node, ClassId size_class);
   ErrorCode push_slow(BinId bin, void* p);
 
@@ -216,7 +217,11 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool has_view() const { return views_[thread_slot().rep].all != no_caches_; }
 
   // Memory.
-  bool make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before, bool tidy_first);
+  struct Looks {
+    bool tidy_first;  // once for an allocation: other threads may empty slabs for ever that are too small for it
+    bool grow;        // until the backing has said no
+  };
+  bool make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before, Looks looks);
   bool grow_slow(unsigned node, Bytes at_least, Bytes held_before);
   Error grow_by(unsigned node, Bytes wanted, Bytes at_least);
   Error install_region(const Region& region, unsigned node);
@@ -240,6 +245,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   ClassId class_of_size(std::size_t class_size) const;
   RegionNumber region_of(const void* p) const;
   CacheCounts slot_counts(const Slot& slot, ClassId only) const;
+  Result<ClassStats> class_stats_locked(std::size_t class_size) const FM_REQUIRES(stats_);
   HeapStats stats_of_nodes() const;
 
   // Cold.
@@ -251,7 +257,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Bytes reserved_;  // of the address space that begins at state_
   Bytes own_bytes_;
   bool lost_ = false;  // in the child of a fork that did not inherit the regions. Written while no other thread runs
-  mutable Mutex admin_{LockRank::kHeapAdmin};  // reserve, limits, trim, reset
+  mutable Mutex admin_{LockRank::kHeapAdmin};  // reserve, limits, trim
+  mutable Mutex stats_{LockRank::kStats};      // nobody reads while a reset is halfway
 
   // Hot, read-only after creation but for one's own view; not in the first line of a page, where large objects begin.
   alignas(kLinePair) PageMap map_;

@@ -4,11 +4,19 @@
 #include <cstring>
 
 #include "core/heap.h"
+#include "platform/clock.h"
+#include "platform/log.h"
 
 namespace fastmem::core {
 namespace {
 
-constexpr unsigned kMostTries = 64;  // each follows progress; other threads may take what it made
+constexpr unsigned kMostTries = 64;                  // each follows progress; other threads may take what it made
+constexpr std::uint64_t kDroughtLasts = 10'000'000;  // ns
+
+bool cannot_grow(NodeState& n) {
+  const LockGuard guard(n.growth);
+  return n.no_growth_before != 0 || n.pages.room_to_grow().rep == 0;
+}
 
 }  // namespace
 
@@ -104,14 +112,34 @@ void* Heap::serve_slow(int node, ClassId size_class, unsigned flags, bool claime
 }
 
 void* Heap::take_slow(Slot& s, unsigned node, ClassId size_class, bool claimed) {
-  Bin& from = bin(bin_id(node, size_class));
+  const BinId id = bin_id(node, size_class);
+  if (known_to_be_out(node, id)) {
+    if (claimed) s.unclaim_slow(id, 1);
+    return nullptr;
+  }
+  NodeState& n = state_->nodes[node];
+  Bin& from = bin(id);
+  std::uint64_t arrivals = 0;  // 0: not watched yet. Only what was looked for everywhere, twice, is called out
   for (unsigned tries = 0; tries < kMostTries; ++tries) {
-    const Bytes held = state_->nodes[node].pages.held();
+    const Bytes held = n.pages.held();
     if (void* const p = s.pop_slow(from, claimed)) return p;
     claimed = false;
-    if (!make_room_slow(node, from.size_class(), held, tries == 0)) return nullptr;
+    const Looks looks{.tidy_first = tries == 0, .grow = arrivals == 0};
+    if (make_room_slow(node, from.size_class(), held, looks)) continue;
+    if (arrivals != 0 && arrivals == n.arrivals.load()) break;
+    arrivals = n.watch();
+  }
+  if (cannot_grow(n)) {
+    state_->droughts[id.rep].until.store(monotonic_ns() + kDroughtLasts, std::memory_order_relaxed);
+    state_->droughts[id.rep].arrivals.store(arrivals, std::memory_order_relaxed);
   }
   return nullptr;
+}
+
+bool Heap::known_to_be_out(unsigned node, BinId id) const {
+  const Drought& drought = state_->droughts[id.rep];
+  return drought.arrivals.load(std::memory_order_relaxed) == state_->nodes[node].arrivals.load() &&
+         monotonic_ns() < drought.until.load(std::memory_order_relaxed);
 }
 
 void* Heap::out_of_memory(unsigned node, ClassId size_class) {
@@ -120,6 +148,8 @@ void* Heap::out_of_memory(unsigned node, ClassId size_class) {
   fail(ErrorCode::kNoMemory, "no object of %u bytes on node %u: %zu KiB held, %zu KiB in slabs; %s",
        state_->classes[size_class].size, unsigned{n.id.rep}, n.pages.held() / kKiB, n.pages.used() / kKiB,
        n.why_not.ok() ? "the limit is reached" : n.why_not.text);
+  if (!n.told) log(LogLevel::kWarning, "%s", last_error().text);
+  n.told = true;
   return nullptr;
 }
 
@@ -150,7 +180,9 @@ ErrorCode Heap::push_slow(BinId id, void* p) {
   if (s == nullptr) return ErrorCode::kNotReady;
   Strays strays;
   s->push_slow(bin(id), p, strays);
-  return settle(strays, p);
+  const ErrorCode code = settle(strays, p);
+  state_->nodes[id.rep / kMaxClasses].note_arrival();
+  return code;
 }
 
 ErrorCode Heap::foreign_free(const void* p) {
@@ -176,7 +208,7 @@ ErrorCode Heap::settle(const Strays& strays, const void* p) {
 
 ErrorCode Heap::settle_one(const Strays::Entry& stray) {
   switch (stray.why) {
-    case Stray::kOtherBin: {
+    case Stray::kOtherBin: {  // noted as an arrival by who came here
       report::wrong_class_free(config_.misuse, stray.object, home_of(stray.came_to), home_of(stray.found_in));
       Strays again;  // not in its bin either: it stays where it is, reported once
       bin(stray.found_in).drain(&stray.object, 1, again);

@@ -100,9 +100,20 @@ ErrorCode Heap::gather(BinId id, void** ptrs, std::size_t n, unsigned flags) {
 ErrorCode Heap::free_bulk(void* const* ptrs, std::size_t n) {
   if (ptrs == nullptr && n != 0) return fail(ErrorCode::kInvalid, "no array of %zu pointers", n);
   ErrorCode first = ErrorCode::kOk;
-  for (std::size_t i = 0; i < n; ++i) {
-    const ErrorCode code = free(ptrs[i]);
+  const auto note = [&first](ErrorCode code) {
     if (code != ErrorCode::kOk && first == ErrorCode::kOk) first = code;
+  };
+  for (std::size_t i = 0; i < n;) {
+    const unsigned words = map_.words(ptrs[i]);
+    std::size_t run = i + 1;
+    while (run < n && map_.words(ptrs[run]) == words) ++run;
+    if (words == 0) {  // NULLs and strangers
+      for (; i < run; ++i) note(free_slow(ptrs[i]));
+    }
+    while (i < run) {
+      i += cache_at(view().all, words).push_bulk(ptrs + i, run - i);
+      if (i < run) note(free_slow(ptrs[i++]));  // makes room for the next ones
+    }
   }
   return first;
 }

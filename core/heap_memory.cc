@@ -9,12 +9,19 @@
 namespace fastmem::core {
 namespace {
 
-constexpr std::uint64_t kBackoff = 10'000'000;  // ns that a backing is left alone ...
-constexpr unsigned kBackoffAfter = 3;           // ... after so many refusals in a row
+constexpr unsigned kBackoffAfter = 3;                // refusals in a row, then the backing is left alone ...
+constexpr std::uint64_t kBackoffLeast = 10'000'000;  // ... for so many ns, or ...
+constexpr std::uint64_t kBackoffShare = 20;          // ... so many times as long as the last one took
 
 Error limit_reached(NodeId node, Bytes limit, Bytes held) {
   return make_error(ErrorCode::kNoMemory, "the limit of node %u is reached: %zu KiB held, the limit is %zu KiB",
                     unsigned{node.rep}, held / kKiB, limit / kKiB);
+}
+
+void forget_refusals(NodeState& n) FM_REQUIRES(n.growth) {
+  n.failures = 0;
+  n.no_growth_before = 0;
+  n.told = false;
 }
 
 }  // namespace
@@ -22,10 +29,9 @@ Error limit_reached(NodeId node, Bytes limit, Bytes held) {
 // ---- more room for a bin: what lies about, then more memory, then what others hoard --------------------------------
 
 // True: something changed, and it is worth another look. `held_before`: what the node held when the bin was found empty.
-// Tidying comes first only once for an allocation: other threads may empty slabs for ever that are too small for it.
-bool Heap::make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before, bool tidy_first) {
-  return (tidy_first && release_empty_slabs(node, false)) ||
-         grow_slow(node, Bytes{needed.granules * kGranule}, held_before) || reclaim_slow(node);
+bool Heap::make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before, Looks looks) {
+  return (looks.tidy_first && release_empty_slabs(node, false)) ||
+         (looks.grow && grow_slow(node, Bytes{needed.granules * kGranule}, held_before)) || reclaim_slow(node);
 }
 
 bool Heap::release_empty_slabs(unsigned node, bool with_depots) {
@@ -45,13 +51,16 @@ bool Heap::grow_slow(unsigned node, Bytes at_least, Bytes held_before) {
   if (n.no_growth_before != 0 && monotonic_ns() < n.no_growth_before) return false;
   // A quarter more at a time, from small regions to full-sized ones: what a program holds stays near what it needs.
   const Bytes wanted = std::clamp(n.pages.held() / 4, config_.first_region, config_.region_size);
+  const std::uint64_t begin = monotonic_ns();
   n.why_not = grow_by(node, wanted, at_least);
   if (n.why_not.ok()) {
-    n.failures = 0;
-    n.no_growth_before = 0;
+    forget_refusals(n);
     return true;
   }
-  if (n.pages.room_to_grow().rep != 0 && ++n.failures >= kBackoffAfter) n.no_growth_before = monotonic_ns() + kBackoff;
+  const std::uint64_t end = monotonic_ns();
+  if (n.pages.room_to_grow().rep != 0 && ++n.failures >= kBackoffAfter) {
+    n.no_growth_before = end + std::max(kBackoffLeast, (end - begin) * kBackoffShare);
+  }
   return false;
 }
 
@@ -95,6 +104,7 @@ Error Heap::install_region(const Region& region, unsigned node) {
   for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = number;
   add_leak_root(region.base, region.size);
   state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes);
+  state_->nodes[node].note_arrival();
   return {};
 }
 
@@ -152,8 +162,8 @@ Error Heap::set_limit(Bytes limit, NodeId node) {
     if (only >= 0 && n != static_cast<unsigned>(only)) continue;
     state_->nodes[n].pages.set_limit(limit);
     const LockGuard growing(state_->nodes[n].growth);
-    state_->nodes[n].failures = 0;
-    state_->nodes[n].no_growth_before = 0;
+    forget_refusals(state_->nodes[n]);
+    state_->nodes[n].note_arrival();
   }
   return {};
 }
@@ -173,7 +183,10 @@ Result<Bytes> Heap::limit(NodeId node) const {
 void Heap::flush() {
   if (thread_slot() != kNoSlot) flush_slot(thread_slot());
   if (lost_) return;
-  for (unsigned n = 0; n < node_count_; ++n) release_empty_slabs(n, true);
+  for (unsigned n = 0; n < node_count_; ++n) {
+    release_empty_slabs(n, true);
+    state_->nodes[n].note_arrival();
+  }
 }
 
 Bytes Heap::trim() {
@@ -199,6 +212,9 @@ Bytes Heap::release_free_regions() {
     state_->regions.remove(number);
     remove_leak_root(region.base, region.size);
     backing_->release(region);
+    const LockGuard growing(state_->nodes[info.node].growth);
+    forget_refusals(state_->nodes[info.node]);
+    state_->nodes[info.node].note_arrival();
     released += region.size;
   }
   return released;

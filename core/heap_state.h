@@ -34,11 +34,31 @@ struct alignas(kLinePair) NodeState {
   std::uint8_t nearest[kMaxNodes] = {};  // this node's index, then those that may stand in for it, by distance
   unsigned reach = 0;                    // how many these are
   PageHeap pages;
-  Mutex growth{LockRank::kGrowth};  // one thread at a time asks the backing for this node
-  std::uint64_t growths FM_GUARDED_BY(growth) = 0;
+  Mutex growth{LockRank::kGrowth};                           // one thread at a time asks the backing for this node
   unsigned failures FM_GUARDED_BY(growth) = 0;               // growths that failed in a row
   std::uint64_t no_growth_before FM_GUARDED_BY(growth) = 0;  // monotonic ns: the backing had nothing, again and again
   Error why_not FM_GUARDED_BY(growth) = {};                  // what it said last
+  bool told FM_GUARDED_BY(growth) = false;  // the log knows; until it changes it need not be told again
+
+  // A thread that finds nothing says so before it looks again, everywhere. Who brings something later then counts it.
+  // seq_cst: one of the two sees the other.
+  std::atomic<bool> wanted{false};
+  std::atomic<std::uint64_t> arrivals{1};
+
+  std::uint64_t watch() {
+    wanted.store(true);
+    return arrivals.load();
+  }
+  void note_arrival() {
+    if (wanted.load(std::memory_order_acquire) && wanted.exchange(false)) arrivals.fetch_add(1);
+  }
+};
+
+// What was seen when a bin had nothing, nowhere: it still has nothing while nothing arrives. After a while another look
+// is taken all the same: the backing may have more by now.
+struct Drought {
+  std::atomic<std::uint64_t> arrivals{0};  // relaxed: both are hints for the slow path
+  std::atomic<std::uint64_t> until{0};     // monotonic ns
 };
 
 struct HeapState {
@@ -63,6 +83,7 @@ struct HeapState {
   unsigned node_count = 0;
   NodeState* nodes = nullptr;                // [node_count]
   Bin* bins = nullptr;                       // [node_count * kMaxClasses]; the first of each row serves no class
+  Drought* droughts = nullptr;               // one for each bin
   std::atomic<Slot*> slots[kMaxSlots] = {};  // release: publishes the slot; pairs with Heap::slot()
 
   std::atomic<std::uint64_t> elsewhere{0};  // relaxed: statistics

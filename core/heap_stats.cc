@@ -54,9 +54,10 @@ HeapStats Heap::stats_of_nodes() const {
 }
 
 HeapStats Heap::stats() const {
+  const LockGuard guard(stats_);
   HeapStats s = stats_of_nodes();
   for (unsigned c = 1; c <= state_->classes.count; ++c) {
-    const Result<ClassStats> of_class = class_stats(state_->classes.classes[c].size);
+    const Result<ClassStats> of_class = class_stats_locked(state_->classes.classes[c].size);
     const ClassStats& k = of_class.value();
     s.in_use += Bytes{k.in_use * k.size};
     s.cached += Bytes{k.cached * k.size};
@@ -76,6 +77,11 @@ HeapStats Heap::stats() const {
 }
 
 Result<ClassStats> Heap::class_stats(std::size_t class_size) const {
+  const LockGuard guard(stats_);
+  return class_stats_locked(class_size);
+}
+
+Result<ClassStats> Heap::class_stats_locked(std::size_t class_size) const {
   const ClassId c = class_of_size(class_size);
   if (c == kNoClass) return no_class(class_size);
   CacheCounts counts{};
@@ -111,6 +117,7 @@ Result<ClassStats> Heap::class_stats(std::size_t class_size) const {
 Result<SlotStats> Heap::slot_stats(unsigned id) const {
   const Slot* const s = id < kMaxSlots ? slot(id) : nullptr;
   if (s == nullptr) return no_slot(id);
+  const LockGuard guard(stats_);
   return slot_stats_from(slot_counts(*s, kNoClass), 0);
 }
 
@@ -119,6 +126,7 @@ Result<SlotStats> Heap::slot_class_stats(unsigned id, std::size_t class_size) co
   if (s == nullptr) return no_slot(id);
   const ClassId c = class_of_size(class_size);
   if (c == kNoClass) return no_class(class_size);
+  const LockGuard guard(stats_);
   return slot_stats_from(slot_counts(*s, c), class_size);
 }
 
@@ -138,7 +146,7 @@ Result<NodeStats> Heap::node_stats(NodeId node) const {
 }
 
 void Heap::reset_stats() {
-  const LockGuard guard(admin_);
+  const LockGuard guard(stats_);
   for (unsigned id = 0; id < kMaxSlots; ++id) {
     if (Slot* const s = slot(id)) s->reset_counts(state_->bin_count());
   }

@@ -168,6 +168,7 @@ std::size_t Slot::steal_slow(Bin* bins, unsigned first, unsigned last, Strays& s
     bool any = false;
     for (unsigned c = 0; c < kMaxClasses; ++c) {
       Cache& cache = caches_[row + c];
+      cache.close();  // the owner's next push takes its slow twin, which tells those who are short of memory
       if (cache.count() == 0) continue;
       from[c] = cache.base();
       cache.set_base(std::max(from[c], cache.top_acquire()));  // below it: the owner's claim of what is not there

@@ -12,7 +12,8 @@ enum class LockRank : std::uint8_t {
   kDefaultHeap,  // one thread makes the default heap; which heaps have names
   kHeapList,     // which heaps exist in this process
   kSlotTable,    // which thread has which slot
-  kHeapAdmin,    // one heap's configuration changes, reserve, trim, statistics' baselines
+  kHeapAdmin,    // one heap's configuration changes, reserve, trim
+  kStats,        // one heap's statistics are read, or their baselines set
   kGrowth,       // one thread at a time grows a node
   kBacking,      // a backing's own books
   kRegionTable,  // one heap's regions and their IOVAs

@@ -25,7 +25,7 @@ struct SlotTable {
   bool has_key FM_GUARDED_BY(mutex) = false;
   SlotWish wish FM_GUARDED_BY(mutex) = nullptr;
   unsigned reserved FM_GUARDED_BY(mutex) = 0;  // slots 1 .. reserved are for wishes
-  std::atomic<SlotExitHook> hook{nullptr};  // release: publishes what the hook needs; pairs with on_thread_exit()
+  std::atomic<SlotExitHook> hook{nullptr};     // release: publishes what the hook needs; pairs with on_thread_exit()
   std::atomic<unsigned> free_slots{kMaxSlots - 1};  // a hint that spares a full table the lock. relaxed
 };
 constinit SlotTable g_table;

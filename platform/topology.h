@@ -10,8 +10,8 @@ namespace fastmem {
 
 struct NodeInfo {
   NodeId id;
-  unsigned cpus = 0;  // 0: a node with memory only
-  Bytes memory;       // 0: a node with CPUs only
+  unsigned cpus = 0;             // 0: a node with memory only
+  Bytes memory;                  // 0: a node with CPUs only
   bool only_when_named = false;  // never stands in for another node: memory of a device, say
 };
 

@@ -77,7 +77,8 @@ class DpdkBacking final : public Backing {
     const auto begin = reinterpret_cast<std::uintptr_t>(zone->addr);
     if (begin < window_.begin || begin + size.rep > window_.end) {
       rte_memzone_free(zone);
-      return make_error(ErrorCode::kNoMemory, "socket %d has memory that was attached after this heap was made", socket);
+      return make_error(ErrorCode::kNoMemory, "socket %d has memory that was attached after this heap was made",
+                        socket);
     }
     Region region;
     region.base = zone->addr;
@@ -146,8 +147,8 @@ class DpdkBacking final : public Backing {
                       "no memzone of %zu MiB on socket %d: EAL's heap there has %zu MiB, %zu MiB free, at most %zu MiB "
                       "in one piece; it grows with free hugepages only (dpdk-hugepages.py --show), and not at all with "
                       "--no-huge (-m) or --legacy-mem (--socket-mem)",
-                      size / kMiB, socket, Bytes{stats.heap_totalsz_bytes} / kMiB, Bytes{stats.heap_freesz_bytes} / kMiB,
-                      Bytes{stats.greatest_free_size} / kMiB);
+                      size / kMiB, socket, Bytes{stats.heap_totalsz_bytes} / kMiB,
+                      Bytes{stats.heap_freesz_bytes} / kMiB, Bytes{stats.greatest_free_size} / kMiB);
   }
 
   AddressRange window_;

@@ -39,8 +39,8 @@ class DpdkTopology final : public Topology {
   NodeId current_node() const override {
     const unsigned socket = rte_socket_id();
     // Threads that EAL has not placed run wherever the kernel puts them.
-    const NodeId node =
-        static_cast<int>(socket) == SOCKET_ID_ANY ? machine_topology().current_node() : to_node(static_cast<int>(socket));
+    const NodeId node = static_cast<int>(socket) == SOCKET_ID_ANY ? machine_topology().current_node()
+                                                                  : to_node(static_cast<int>(socket));
     return find(nodes(), node) != nullptr ? node : nodes_[0].id;
   }
 

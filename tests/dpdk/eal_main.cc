@@ -6,6 +6,8 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_memzone.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -37,10 +39,22 @@ std::string value_of(int argc, char** argv, const std::string& option) {
 
 std::string prefix() { return "fastmem_test_" + std::to_string(getpid()); }
 
+// Files in hugetlbfs, for EAL without --in-memory: a mount that only this process sees, and that goes with it.
+std::string own_hugetlbfs() {
+  const char* const temporary = std::getenv("TEST_TMPDIR");
+  const std::string folder =
+      std::string(temporary != nullptr ? temporary : "/tmp") + "/huge_" + std::to_string(getpid());
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  const bool mounted = unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                       mount("none", folder.c_str(), "hugetlbfs", 0, "pagesize=2M") == 0;
+  return mounted ? folder : "";
+}
+
 // Returns 0, or the rte_errno.
-int start_eal(const char* program) {
+int start_eal(const char* program, const std::string& more) {
   std::vector<std::string> words{program};
-  std::istringstream in(g_arguments + " --file-prefix=" + prefix() + " --log-level=lib.eal:warning");
+  std::istringstream in(g_arguments + more + " --file-prefix=" + prefix() + " --log-level=lib.eal:warning");
   for (std::string word; in >> word;) words.push_back(word);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
@@ -104,7 +118,14 @@ int main(int argc, char** argv) {
   }
   if (eal_has("--iova-mode=pa") && getuid() != 0) return skip_program("physical addresses take root");
   if (hugepages > 0 && getuid() != 0) return skip_program("EAL's hugepages take root");
-  if (const int error = start_eal(argv[0]); error != 0) {
+  std::string more;
+  if (hugepages > 0 && !eal_has("--in-memory")) {
+    const std::string folder = own_hugetlbfs();
+    if (folder.empty()) return skip_program("no hugetlbfs can be mounted");
+    more = " --huge-dir=" + folder;
+  }
+  if (const int error = start_eal(argv[0], more); error != 0) {
+    clean_up();
     std::printf("EAL does not start with %s: %s\n", g_arguments.c_str(), rte_strerror(error));
     return 1;
   }
