@@ -162,6 +162,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Result<SlotStats> slot_stats(unsigned slot) const;
   Result<SlotStats> slot_class_stats(unsigned slot, std::size_t class_size) const;
   Result<NodeStats> node_stats(NodeId node) const;
+  // The regions now, at most out.size() of them. Returns how many were written.
+  std::size_t regions(std::span<RegionStats> out) const;
   void reset_stats();
   // Stops the program where the books do not add up. Other threads may go on.
   void check_invariants() const;

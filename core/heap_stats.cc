@@ -145,6 +145,22 @@ Result<NodeStats> Heap::node_stats(NodeId node) const {
   return s;
 }
 
+std::size_t Heap::regions(std::span<RegionStats> out) const {
+  const LockGuard guard(state_->regions.mutex());
+  std::size_t written = 0;
+  for (unsigned n = 1; n <= state_->regions.highest() && written < out.size(); ++n) {
+    const RegionInfo& info = state_->regions[static_cast<RegionNumber>(n)];
+    if (!info.present) continue;
+    RegionStats& r = out[written++];
+    r = {info.region.base, info.region.size, info.region.page_size, info.region.node};
+    const IovaState known = info.iova.load(std::memory_order_acquire);
+    r.one_run = known == IovaState::kOneRun;
+    if (known == IovaState::kOneRun) r.iova = info.run;
+    if (known == IovaState::kTable) r.iova = info.table[0];
+  }
+  return written;
+}
+
 void Heap::reset_stats() {
   const LockGuard guard(stats_);
   for (unsigned id = 0; id < kMaxSlots; ++id) {

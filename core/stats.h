@@ -68,4 +68,13 @@ struct NodeStats {
   unsigned regions = 0;
 };
 
+struct RegionStats {
+  const void* base = nullptr;
+  Bytes size;
+  Bytes page_size;
+  NodeId node;
+  bool one_run = false;  // in IOVA space
+  Iova iova = kBadIova;  // of the first byte, once somebody asked for one
+};
+
 }  // namespace fastmem::core

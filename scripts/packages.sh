@@ -1,25 +1,36 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# packages.sh [--check | --quiet] [COMMAND]: installs the Debian packages that COMMAND of ./run needs
+# packages.sh [--check | --quiet] [--no-dpdk] [COMMAND]: installs the Debian packages that COMMAND of ./run needs
 # (without COMMAND: all), as far as they are missing. --check only names them; --quiet is silent when
-# there is nothing to do.
+# there is nothing to do. DPDK is optional: it comes with all, unless --no-dpdk says otherwise.
 set -euo pipefail
 
 build=(bazel-bootstrap g++ pkg-config python3 libnuma-dev libhwloc-dev doctest-dev)
 show=(gnuplot-nox sqlite3 xz-utils)
 peers=(libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4)
 clang=(clang-14 libclang-rt-14-dev)
+dpdk=(libdpdk-dev dpdk-dev iproute2)
 optional=(cmake shellcheck) # used when they are there
 
 mode=install
-case ${1:-} in --check | --quiet) mode=${1#--}; shift ;; esac
+while [ $# -gt 0 ]; do
+  case $1 in
+    --check | --quiet) mode=${1#--} ;;
+    --no-dpdk) dpdk=() ;;
+    *) break ;;
+  esac
+  shift
+done
 case ${1:-all} in
   build | test) wanted=("${build[@]}") ;;
   demo) wanted=("${build[@]}" "${show[@]}" "${peers[@]}") ;;
   bench) wanted=("${build[@]}" "${show[@]}" "${peers[@]}") ;;
   fuzz) wanted=("${build[@]}" "${clang[@]}") ;;
   lint) wanted=("${build[@]}" "${clang[@]}" git clang-format-14 clang-tidy-14) ;;
-  all) wanted=("${build[@]}" "${show[@]}" "${peers[@]}" "${clang[@]}" git clang-format-14 clang-tidy-14 "${optional[@]}") ;;
+  all)
+    wanted=("${build[@]}" "${dpdk[@]}" "${show[@]}" "${peers[@]}" "${clang[@]}" git clang-format-14 clang-tidy-14
+      "${optional[@]}")
+    ;;
   *) echo "packages.sh: no such command: $1" >&2; exit 2 ;;
 esac
 

@@ -18,6 +18,6 @@ struct DpdkOptions {
 };
 
 // kNotReady: EAL has no memory, or is not initialised.
-Result<std::unique_ptr<Backing>> make_dpdk_backing(const DpdkOptions& options = {});
+FASTMEM_EXPORT Result<std::unique_ptr<Backing>> make_dpdk_backing(const DpdkOptions& options = {});
 
 }  // namespace fastmem

@@ -5,11 +5,12 @@
 
 #include <memory>
 
+#include "platform/build.h"
 #include "platform/topology.h"
 
 namespace fastmem {
 
 // After rte_eal_init(). External memory is seen when it was added before.
-std::unique_ptr<Topology> make_dpdk_topology();
+FASTMEM_EXPORT std::unique_ptr<Topology> make_dpdk_topology();
 
 }  // namespace fastmem

@@ -260,5 +260,27 @@ TEST_CASE("readers beside running threads see numbers that are at most a little 
   heap.check_laws(0);
 }
 
+TEST_CASE("regions are told as they are, with IOVAs once these were asked for") {
+  TestHeap heap;
+  RegionStats told[8];
+  CHECK(heap->regions(told) == 0);
+  void* const p = heap->alloc(100);
+  REQUIRE(heap->regions(told) == 1);
+  CHECK(told[0].size == kMiB * 4);
+  CHECK(told[0].node == node(0));
+  CHECK(told[0].iova == kBadIova);
+  const auto offset =
+      static_cast<std::size_t>(static_cast<std::byte*>(p) - static_cast<const std::byte*>(told[0].base));
+  CHECK(offset < told[0].size.rep);
+  const Iova iova = heap->iova_of(p);
+  REQUIRE(heap->regions(told) == 1);
+  if (told[0].one_run) CHECK(told[0].iova.rep + offset == iova.rep);
+  CHECK(told[0].iova != kBadIova);
+  CHECK(heap->reserve(kMiB * 12, node(0)).ok());
+  CHECK(heap->regions(told) == 3);
+  CHECK(heap->regions({told, 2}) == 2);
+  heap->free(p);
+}
+
 }  // namespace
 }  // namespace fastmem::core
