@@ -136,7 +136,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
 
   Result<Handle> handle(std::size_t size, std::size_t align, NodeId node);
   // The quick half of valid(): such a handle does no harm, and the slow twins notice that it names no class.
-  bool in_range(Handle handle) const { return handle.rep < node_count_ * kMaxClasses; }
+  bool in_range(Handle handle) const { return in_range(unsigned{handle.rep}); }
+  bool in_range(unsigned handle) const { return handle < node_count_ * kMaxClasses; }
   bool valid(Handle handle) const { return in_range(handle) && class_in(handle).size != 0; }
 
   // ---- device addresses -------------------------------------------------------------------------------------------

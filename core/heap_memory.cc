@@ -137,10 +137,15 @@ Error Heap::reserve(Bytes size, NodeId node) {
   }
   const LockGuard guard(admin_);
   const unsigned from = only < 0 ? home() : static_cast<unsigned>(only);
-  const auto held = [&] { return only < 0 ? stats_of_nodes().backing : state_->nodes[from].pages.held(); };
+  const NodeState& first = state_->nodes[from];
+  const auto held = [&] {
+    Bytes sum;
+    for (unsigned k = 0; k < (only < 0 ? first.reach : 1); ++k) sum += state_->nodes[first.nearest[k]].pages.held();
+    return sum;
+  };
   Error error;
-  for (unsigned k = 0; k < (only < 0 ? state_->nodes[from].reach : 1); ++k) {
-    const unsigned n = only < 0 ? state_->nodes[from].nearest[k] : from;
+  for (unsigned k = 0; k < (only < 0 ? first.reach : 1); ++k) {
+    const unsigned n = first.nearest[k];
     const LockGuard growing(state_->nodes[n].growth);
     error = {};
     while (held() < size && error.ok()) {

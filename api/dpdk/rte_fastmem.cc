@@ -23,11 +23,11 @@ constexpr Bytes kLeastRegion = kMiB * 4;
 
 constinit Mutex g_coming_and_going{LockRank::kAdmission};  // guards: g_rte_heap changes
 
-// A handle is a class on a node, and whether that node was named.
-constexpr rte_fastmem_handle_t kNamedSocket = 1u << 16;
-core::Handle bin_of(rte_fastmem_handle_t handle) { return core::Handle{static_cast<std::uint16_t>(handle)}; }
-bool well_formed(rte_fastmem_handle_t handle) { return handle < kNamedSocket * 2; }
-unsigned strictness(rte_fastmem_handle_t handle) { return (handle & kNamedSocket) != 0 ? core::kStrict : 0; }
+// A handle is a class on a node, and in bit 0 whether that node was named. One comparison tells whether it may be one.
+bool is_bin(const core::Heap& heap, rte_fastmem_handle_t handle) { return heap.in_range(unsigned{handle >> 1}); }
+core::Handle bin_of(rte_fastmem_handle_t handle) { return core::Handle{static_cast<std::uint16_t>(handle >> 1)}; }
+rte_fastmem_handle_t to_handle(core::Handle bin, bool named) { return unsigned{bin.rep} << 1 | (named ? 1 : 0); }
+unsigned strictness(rte_fastmem_handle_t handle) { return (handle & 1) != 0 ? core::kStrict : 0; }
 
 [[gnu::cold, gnu::noinline]] void* no_object() {
   rte_errno = to_errno(last_error().code);
@@ -40,6 +40,7 @@ unsigned strictness(rte_fastmem_handle_t handle) { return (handle & kNamedSocket
 void* or_errno(void* p) { return p != nullptr ? p : no_object(); }
 ErrorCode not_initialised() { return fail(ErrorCode::kNotReady, "rte_fastmem_init() has not been called"); }
 ErrorCode unknown_flags(unsigned flags) { return fail(ErrorCode::kInvalid, "unknown flags %#x", flags); }
+ErrorCode not_a_handle(rte_fastmem_handle_t handle) { return fail(ErrorCode::kInvalid, "not a handle: %#x", handle); }
 bool known(unsigned flags) { return (flags & ~RTE_FASTMEM_F_ZERO) == 0; }
 
 int negative(ErrorCode code) { return -to_errno(code); }
@@ -51,17 +52,25 @@ int negative(const Error& error) {
 [[gnu::cold, gnu::noinline]] void* alloc_slow(core::Heap& heap, std::size_t size) {
   return or_errno(heap.alloc_slow(size));
 }
-[[gnu::cold, gnu::noinline]] void* halloc_slow(core::Heap& heap, core::Handle bin, unsigned flags) {
-  return or_errno(heap.handle_alloc_slow(bin, flags));
+[[gnu::cold, gnu::noinline]] void* halloc_slow(core::Heap& heap, rte_fastmem_handle_t handle) {
+  return or_errno(heap.handle_alloc_slow(bin_of(handle), strictness(handle)));
 }
 [[gnu::cold, gnu::noinline]] ErrorCode free_slow(core::Heap& heap, void* p) { return heap.free_slow(p); }
 
-void* alloc_with(std::size_t size, std::size_t align, unsigned flags, int socket_id) {
+[[gnu::noinline]] void* alloc_with(std::size_t size, std::size_t align, unsigned flags, int socket_id) {
   core::Heap& heap = rte_heap();
   if (heap.is_absent()) return no_object(not_initialised());
   if (!known(flags)) return no_object(unknown_flags(flags));
   const unsigned strict = socket_id == SOCKET_ID_ANY ? 0 : core::kStrict;
   return or_errno(heap.alloc_with(size, align, flags | strict, to_node(socket_id)));
+}
+
+[[gnu::cold, gnu::noinline]] void* halloc_with(rte_fastmem_handle_t handle, unsigned flags) {
+  core::Heap& heap = rte_heap();
+  if (heap.is_absent()) return no_object(not_initialised());
+  if (!known(flags)) return no_object(unknown_flags(flags));
+  if (!is_bin(heap, handle)) return no_object(not_a_handle(handle));
+  return or_errno(heap.alloc_with(bin_of(handle), flags | strictness(handle)));
 }
 
 // Where EAL cannot grow, one heap must not take all there is for its first object.
@@ -138,42 +147,37 @@ int rte_fastmem_hlookup(size_t size, size_t align, int socket_id, rte_fastmem_ha
   if (handle == nullptr) return negative(fail(ErrorCode::kInvalid, "no place for the handle"));
   const Result<core::Handle> found = heap.handle(size, align, to_node(socket_id));
   if (!found.ok()) return negative(found.error());
-  *handle = found.value().rep | (socket_id == SOCKET_ID_ANY ? 0 : kNamedSocket);
+  *handle = to_handle(found.value(), socket_id != SOCKET_ID_ANY);
   return 0;
 }
 
 void* rte_fastmem_halloc(rte_fastmem_handle_t handle, unsigned int flags) {
   core::Heap& heap = rte_heap();
-  if (flags == 0 && well_formed(handle) && heap.in_range(bin_of(handle))) [[likely]] {
-    const auto slow = [handle](core::Heap& h, core::Handle bin) { return halloc_slow(h, bin, strictness(handle)); };
-    return heap.alloc_or(bin_of(handle), slow);
-  }
-  if (heap.is_absent()) return no_object(not_initialised());
-  if (!known(flags)) return no_object(unknown_flags(flags));
-  if (!well_formed(handle)) return no_object(fail(ErrorCode::kInvalid, "not a handle: %#x", handle));
-  return or_errno(heap.alloc_with(bin_of(handle), flags | strictness(handle)));
+  if (flags != 0 || !is_bin(heap, handle)) [[unlikely]]
+    return halloc_with(handle, flags);
+  return heap.alloc_or(bin_of(handle), [handle](core::Heap& h, core::Handle) { return halloc_slow(h, handle); });
 }
 
 int rte_fastmem_halloc_bulk(rte_fastmem_handle_t handle, void** ptrs, unsigned int n, unsigned int flags) {
   core::Heap& heap = rte_heap();
   if (heap.is_absent()) return negative(not_initialised());
   if (!known(flags)) return negative(unknown_flags(flags));
-  if (!well_formed(handle)) return negative(fail(ErrorCode::kInvalid, "not a handle: %#x", handle));
+  if (!is_bin(heap, handle)) return negative(not_a_handle(handle));
   return negative(heap.alloc_bulk(bin_of(handle), ptrs, n, flags | strictness(handle)));
 }
 
 void rte_fastmem_hfree(rte_fastmem_handle_t handle, void* ptr) {
   core::Heap& heap = rte_heap();
-  if (well_formed(handle) && heap.in_range(bin_of(handle))) [[likely]] {
+  if (is_bin(heap, handle)) [[likely]] {
     heap.free(bin_of(handle), ptr);
-    return;
+  } else {
+    heap.free(ptr);  // the pointer knows better
   }
-  heap.free(ptr);  // the pointer knows better
 }
 
 void rte_fastmem_hfree_bulk(rte_fastmem_handle_t handle, void** ptrs, unsigned int n) {
   core::Heap& heap = rte_heap();
-  if (well_formed(handle) && heap.in_range(bin_of(handle)) && heap.valid(bin_of(handle))) {
+  if (is_bin(heap, handle) && heap.valid(bin_of(handle))) {
     heap.free_bulk(bin_of(handle), ptrs, n);
   } else {
     heap.free_bulk(ptrs, n);

@@ -57,6 +57,14 @@ bool is_socket(int socket) {
   return is_socket_of_external_memory(socket);
 }
 
+rte_iova_t iova_of(const void* p) {
+  if (rte_eal_iova_mode() == RTE_IOVA_VA) return reinterpret_cast<std::uintptr_t>(p);
+  // EAL noted it when it got the page, or was given it with external memory; without hugepages it asks the kernel.
+  const rte_memseg* const page = rte_mem_virt2memseg(p, nullptr);
+  if (page == nullptr || page->iova == RTE_BAD_IOVA) return rte_mem_virt2iova(p);
+  return page->iova + (reinterpret_cast<std::uintptr_t>(p) - static_cast<std::uintptr_t>(page->addr_64));
+}
+
 class DpdkBacking final : public Backing {
  public:
   DpdkBacking(const DpdkOptions& options, AddressRange window) : window_(window) {
@@ -95,7 +103,7 @@ class DpdkBacking final : public Backing {
   Error iova(Region& region, std::span<Iova> pages) override {
     const auto* at = static_cast<const std::byte*>(region.base);
     for (Iova& page : pages) {
-      const rte_iova_t iova = rte_mem_virt2iova(at);
+      const rte_iova_t iova = iova_of(at);
       if (iova == RTE_BAD_IOVA) {
         return make_error(ErrorCode::kPermission,
                           "EAL tells no IOVA of %p; physical addresses take the right to read page frame numbers "

@@ -131,7 +131,7 @@ TEST_CASE("what is no handle is EINVAL, and frees by it do no harm") {
   const Initialised heap;
   rte_fastmem_handle_t good;
   REQUIRE(rte_fastmem_hlookup(64, 0, SOCKET_ID_ANY, &good) == 0);
-  for (const rte_fastmem_handle_t bad : {0u, 19u, 63u, 64u * 32u, 0xffffu, 0x10000u, 0x20000u, 0x20001u, ~0u}) {
+  for (const rte_fastmem_handle_t bad : {0u, 1u, 39u, 127u, 64u * 64u, 0xffffu, 0x10000u, 0x20000u, 0x20001u, ~0u}) {
     CAPTURE(bad);
     REQUIRE(bad != good);
     rte_errno = 0;
