@@ -214,8 +214,9 @@ void Bin::check_invariants() const {
       FM_CHECK(context_.map->find(context_.map->address_of(i)) == id_);
       std::uint32_t bits = 0;
       for (std::uint32_t w = 0; w < slab::bitmap_words(*class_); ++w) {
-        FM_CHECK(w >= e.hint || e.bitmap[w] == 0);
-        bits += static_cast<std::uint32_t>(std::popcount(e.bitmap[w]));
+        const std::uint64_t word = slab::word_of(e, *class_, w);
+        FM_CHECK(w >= e.hint || word == 0);
+        bits += static_cast<std::uint32_t>(std::popcount(word));
       }
       FM_CHECK(bits == e.free);
       free += bits;

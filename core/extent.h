@@ -35,7 +35,8 @@ struct Extent {
   std::uint32_t hint;     // no word below this one has a bit set
   std::uint64_t* bitmap;  // bit set: the object is in the slab, free; &word for slabs of up to 64 objects
   std::uint64_t word;
-  std::uint64_t unused2[2];
+  std::uint32_t fresh;  // words of the bitmap from this one on were never written: all their objects are free
+  std::uint32_t unused2[3];
 };
 
 static_assert(Shareable<Extent> && sizeof(Extent) == 64);

@@ -205,14 +205,22 @@ Slot* Heap::own_slot_slow() {
   return slot(id.rep);
 }
 
-Slot* Heap::open_slot_slow(SlotId id) {
+// Called by the slot's thread, or before it has one that may use this heap.
+Slot* Heap::slot_or_new(SlotId id) {
   Slot* s = slot(id.rep);
-  if (s == nullptr) {
-    s = make_slot(*state_, id);
-    if (s == nullptr) return slot(0);
-    const LockGuard publishing(state_->regions.mutex());  // fork holds it: a slot does not come between its locks
-    state_->slots[id.rep].store(s, std::memory_order_release);
-  }
+  if (s != nullptr) return s;
+  s = make_slot(*state_, id);
+  if (s == nullptr) return nullptr;
+  const LockGuard publishing(state_->regions.mutex());  // fork holds it: a slot does not come between its locks
+  state_->slots[id.rep].store(s, std::memory_order_release);
+  return s;
+}
+
+bool Heap::prepare_slot(SlotId id) { return slot_or_new(id) != nullptr; }
+
+Slot* Heap::open_slot_slow(SlotId id) {
+  Slot* const s = slot_or_new(id);
+  if (s == nullptr) return slot(0);
   views_[id.rep] = {s->caches() + row_of(current_node_index()), s->caches()};
   return s;
 }

@@ -154,6 +154,9 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Result<Bytes> limit(NodeId node) const;
   void flush();
   Bytes trim();
+  // Before other threads use the heap: makes a slot's books ahead of its thread's first allocation. false: no memory
+  // for them, they come on need.
+  bool prepare_slot(SlotId id);
 
   // ---- what it is and what it did ---------------------------------------------------------------------------------
 
@@ -214,6 +217,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // Slots.
   Slot* own_slot_slow();
   Slot* open_slot_slow(SlotId id);
+  Slot* slot_or_new(SlotId id);
   void move_home_slow();
   unsigned current_node_index() const;
   Slot* slot(unsigned id) const { return state_->slots[id].load(std::memory_order_acquire); }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/slab.h -- floor 2 (core). One extent full of objects of one class, and the bitmap of those that are free in it.
 // What:      nothing is ever written into the objects: the bitmap lies in the arena, or in the descriptor when it fits.
-// Invariant: free == the number of bits set; no bit is set in a word below hint.
+//            A word of it is written when its objects are first wanted, so a slab of any size is born at once.
+// Invariant: free == the number of bits set, all of those from word `fresh` on; no bit is set in a word below hint.
 // Callers:   Bin, under its lock.
 #pragma once
 
@@ -20,16 +21,24 @@ inline std::uint32_t bitmap_words(const SizeClass& c) { return (c.objects + 63) 
 inline Bytes bitmap_bytes(const SizeClass& c) { return Bytes{bitmap_words(c) * sizeof(std::uint64_t)}; }
 inline bool bitmap_is_inline(const SizeClass& c) { return c.objects <= 64; }
 
+// A word whose objects are all free.
+inline std::uint64_t full_word(const SizeClass& c, std::uint32_t w) {
+  const bool cut = w == c.objects / 64;  // the last one, unless the objects fill it
+  return cut ? (std::uint64_t{1} << (c.objects % 64)) - 1 : ~std::uint64_t{0};
+}
+inline std::uint64_t word_of(const Extent& e, const SizeClass& c, std::uint32_t w) {
+  return w < e.fresh ? e.bitmap[w] : full_word(c, w);
+}
+
 // The extent becomes a slab with every object free. false: no memory for the bitmap.
 inline bool make(Extent& e, const SizeClass& c, BinId bin, Arena& arena) {
   e.bitmap = bitmap_is_inline(c) ? &e.word : static_cast<std::uint64_t*>(arena.take(bitmap_bytes(c)));
   if (e.bitmap == nullptr) return false;
-  for (std::uint32_t w = 0; w < bitmap_words(c); ++w) e.bitmap[w] = ~std::uint64_t{0};
-  if (c.objects % 64 != 0) e.bitmap[c.objects / 64] = (std::uint64_t{1} << (c.objects % 64)) - 1;
   e.kind.store(ExtentKind::kSlab, std::memory_order_relaxed);
   e.bin = bin;
   e.free = c.objects;
   e.hint = 0;
+  e.fresh = 0;
   return true;
 }
 
@@ -46,7 +55,7 @@ inline std::uint32_t take(Extent& e, const SizeClass& c, std::byte* base, std::u
   const std::uint32_t words = bitmap_words(c);
   std::uint32_t w = e.hint;
   for (; w < words && taken < n; ++w) {
-    std::uint64_t bits = e.bitmap[w];
+    std::uint64_t bits = word_of(e, c, w);
     while (bits != 0 && taken < n) {
       const std::size_t index = w * 64 + static_cast<std::size_t>(std::countr_zero(bits));
       *out-- = base + index * c.size;
@@ -54,6 +63,7 @@ inline std::uint32_t take(Extent& e, const SizeClass& c, std::byte* base, std::u
       ++taken;
     }
     e.bitmap[w] = bits;
+    if (w >= e.fresh) e.fresh = w + 1;
     if (bits != 0) break;
   }
   e.hint = w;
@@ -67,6 +77,7 @@ enum class Put : std::uint8_t { kDone, kWasFree, kInsideObject };
 inline Put put(Extent& e, const SizeClass& c, std::size_t offset) {
   const std::size_t index = offset * c.reciprocal >> kReciprocalShift;
   if (index * c.size != offset || index >= c.objects) return Put::kInsideObject;
+  if (index / 64 >= e.fresh) return Put::kWasFree;  // it was never handed out
   std::uint64_t& word = e.bitmap[index / 64];
   const std::uint64_t bit = std::uint64_t{1} << (index % 64);
   if ((word & bit) != 0) return Put::kWasFree;

@@ -2,6 +2,7 @@
 #include "api/dpdk/heap_registry.h"
 
 #include <rte_common.h>
+#include <rte_lcore.h>
 
 #include <cstring>
 #include <memory>
@@ -41,7 +42,11 @@ Result<core::Heap*> build(const HeapPlan& plan, const Topology& topology) {
   config.profile = core::Profile::kRfc;
   config.default_align = RTE_CACHE_LINE_SIZE;
   config.first_region = plan.first_region;
-  return core::Heap::create(config);
+  Result<core::Heap*> heap = core::Heap::create(config);
+  if (!heap.ok()) return heap.error();
+  unsigned lcore = 0;
+  RTE_LCORE_FOREACH(lcore)(*heap)->prepare_slot(slot_of_lcore(lcore));  // their first allocation shall not wait
+  return heap.value();
 }
 
 }  // namespace

@@ -33,8 +33,8 @@ std::uint32_t free_bits(const Extent& e, const SizeClass& c) {
   std::uint32_t bits = 0;
   std::uint64_t below_hint = 0;
   for (std::uint32_t w = 0; w < slab::bitmap_words(c); ++w) {
-    bits += static_cast<std::uint32_t>(std::popcount(e.bitmap[w]));
-    below_hint += w < e.hint ? e.bitmap[w] : 0;
+    bits += static_cast<std::uint32_t>(std::popcount(slab::word_of(e, c, w)));
+    below_hint += w < e.hint ? slab::word_of(e, c, w) : 0;
   }
   CHECK(below_hint == 0);
   return bits;
