@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kSize = 256;
 constexpr unsigned kLiveMost = 64;  // a busy thread's
-constexpr int kReads = 3000;
+constexpr int kReads = 1500;
 
 // Threads that take and give objects of kSize until they are stopped.
 class Busy {
