@@ -68,14 +68,16 @@ const std::vector<ScenarioInfo>& catalogue() {
   return all;
 }
 
-std::vector<ScenarioInfo> select_scenarios(const std::string& filter) {
+std::vector<ScenarioInfo> select_scenarios(const std::string& filter) { return select_scenarios(catalogue(), filter); }
+
+std::vector<ScenarioInfo> select_scenarios(const std::vector<ScenarioInfo>& all, const std::string& filter) {
   std::optional<std::regex> pattern;
   try {
     pattern.emplace(filter);
   } catch (const std::regex_error&) {  // then it is a substring only
   }
   std::vector<ScenarioInfo> chosen;
-  std::copy_if(catalogue().begin(), catalogue().end(), std::back_inserter(chosen), [&](const ScenarioInfo& scenario) {
+  std::copy_if(all.begin(), all.end(), std::back_inserter(chosen), [&](const ScenarioInfo& scenario) {
     return scenario.name.find(filter) != std::string::npos || (pattern && std::regex_search(scenario.name, *pattern));
   });
   return chosen;

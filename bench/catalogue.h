@@ -22,6 +22,15 @@ enum class Kind {
   kManyThreads,
   kFirstTouch,
   kFootprint,
+  // The DPDK bench's own, see bench/dpdk/:
+  kPairCalled,  // through functions that are not inlined, whatever the allocator offers
+  kHandleBulk,
+  kProducerConsumerBulk,
+  kLcorePairs,
+  kLcoreSets,
+  kEalLcore,
+  kNonEalThread,
+  kFirstAllocation,
 };
 
 // At most these parts of what the others need; less_than: the bound itself is not enough.
@@ -40,6 +49,7 @@ struct ScenarioInfo {
   Asked asked = {};
   bool fresh = false;         // every run in a process of its own
   bool judge_memory = false;  // by resident bytes per live byte, not by time
+  unsigned work = 0;          // cycles of something else before every operation
 
   bool one_thread() const { return threads == 1 && kind != Kind::kProducerConsumer; }
 };
@@ -53,6 +63,7 @@ const std::vector<ScenarioInfo>& catalogue();
 
 // Those whose name contains the filter or matches it as a regular expression; an empty filter takes all.
 std::vector<ScenarioInfo> select_scenarios(const std::string& filter);
+std::vector<ScenarioInfo> select_scenarios(const std::vector<ScenarioInfo>& all, const std::string& filter);
 
 // nullptr: no such scenario.
 const ScenarioInfo* find_scenario(const std::string& name);

@@ -15,7 +15,7 @@ void write_cell(std::ostream& out, const ScenarioInfo& scenario, const Cell& cel
   out << "  {\"scenario\": \"" << scenario.name << "\", \"allocator\": \"" << cell.allocator
       << "\", \"cycles\": " << cycles << ", \"ns\": " << cycles / ticks_per_ns << ", \"rss_kib\": " << cell.peak_kib
       << ", \"runs\": " << cell.cycles.size() << ", \"spread\": " << spread(cell.cycles);
-  if (scenario.kind == Kind::kFirstTouch) {
+  if (scenario.kind == Kind::kFirstTouch || scenario.kind == Kind::kFirstAllocation) {
     out << ", \"p99_ns\": " << ns(cell.p99_cycles) << ", \"max_ns\": " << ns(cell.max_cycles)
         << ", \"mean_ns\": " << ns(cell.mean_cycles);
   }

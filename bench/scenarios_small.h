@@ -21,6 +21,8 @@ class AnySource {
   explicit AnySource(std::size_t size) : size_(size) {}
   void* alloc() const { return Api::alloc(size_); }
   void free(void* p) const { Api::free(p); }
+  void alloc_bulk(void** objects, std::size_t n) const { Api::alloc_bulk(objects, n, size_); }
+  void free_bulk(void** objects, std::size_t n) const { Api::free_bulk(objects, n); }
 
  private:
   std::size_t size_;
@@ -59,15 +61,15 @@ struct Bursts {
   }
 };
 
-template <class Api>
+template <class Source>
 struct Bulks {
-  [[gnu::noinline]] static std::uint64_t loop(std::size_t size, std::uint64_t n) {
+  [[gnu::noinline]] static std::uint64_t loop(Source source, std::uint64_t n) {
     std::array<void*, kBurst> objects;
     std::uint64_t done = 0;
     for (; done < n; done += kBurst) {
-      Api::alloc_bulk(objects.data(), kBurst, size);
+      source.alloc_bulk(objects.data(), kBurst);
       for (void* p : objects) *static_cast<std::uint64_t*>(p) = done;
-      Api::free_bulk(objects.data(), kBurst);
+      source.free_bulk(objects.data(), kBurst);
     }
     return done;
   }
@@ -127,7 +129,7 @@ std::unique_ptr<Scenario> make_small(const ScenarioInfo& info, const Plan& plan)
     case Kind::kBurstFifo:
       return std::make_unique<SmallScenario<Bursts<Any, false>, Any>>(Any(info.size), quick);
     case Kind::kBulk:
-      return std::make_unique<SmallScenario<Bulks<Api>, std::size_t>>(info.size, quick);
+      return std::make_unique<SmallScenario<Bulks<Any>, Any>>(Any(info.size), quick);
     case Kind::kHandle:
       return std::make_unique<SmallScenario<Pairs<Fixed>, Fixed>>(Fixed(info.size), quick);
     default:

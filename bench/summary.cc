@@ -72,6 +72,8 @@ void print_memory_kinds(const std::vector<Row>& rows) {
               static_cast<unsigned long long>(hugetlb / 1024), static_cast<unsigned long long>(thp / 1024));
 }
 
+}  // namespace
+
 void print_noise(const std::vector<Row>& rows, const Noise& noise) {
   unsigned cells = 0;
   unsigned loud = 0;
@@ -92,8 +94,6 @@ void print_noise(const std::vector<Row>& rows, const Noise& noise) {
   std::printf("  another task shared the CPU in %u of %u runs of one thread, after %u were repeated for that reason\n",
               noise.shared_runs, noise.single_runs, noise.repeated_runs);
 }
-
-}  // namespace
 
 void print_summary(const std::vector<Row>& rows, const Noise& noise) {
   print_verdicts(rows);

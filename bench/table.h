@@ -39,5 +39,7 @@ class Table {
 
 // What falls short, what could not be measured, whether the machine was quiet.
 void print_summary(const std::vector<Row>& rows, const Noise& noise);
+// The last of these alone.
+void print_noise(const std::vector<Row>& rows, const Noise& noise);
 
 }  // namespace bench

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "bench/dpdk/eal.h"
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "bench/machine.h"
+
+namespace bench {
+namespace {
+
+constexpr std::uint64_t kHugepages = 320;    // 2 MiB each: what all scenarios need together, and some more
+constexpr const char* kPlainMemory = "768";  // MiB; the kernel gives what is touched
+constexpr std::size_t kMostLcores = 8;
+
+// Lcore 0 on the last CPU, lcore 1 on the one before: "0@3,1@2".
+std::string lcores() {
+  const std::vector<int>& cpus = all_cpus();
+  std::string list;
+  for (std::size_t i = 0; i < std::min(cpus.size(), kMostLcores); ++i) {
+    list += (i == 0 ? "" : ",") + std::to_string(i) + "@" + std::to_string(cpus[cpus.size() - 1 - i]);
+  }
+  return list;
+}
+
+}  // namespace
+
+bool hugepages_for_eal() { return free_hugepages() >= kHugepages; }
+
+std::string start_eal(const char* program, bool hugepages) {
+  std::vector<std::string> words{program,
+                                 "--lcores=" + lcores(),
+                                 "--no-pci",
+                                 "--no-telemetry",
+                                 "--main-lcore=0",
+                                 "--file-prefix=fastmem_bench_" + std::to_string(getpid()),
+                                 "--log-level=lib.eal:error"};
+  if (hugepages) {
+    words.emplace_back("--in-memory");
+  } else {
+    for (const char* word : {"--no-huge", "--no-shconf", "-m", kPlainMemory}) words.emplace_back(word);
+  }
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0) return "";
+  return std::string("EAL does not start: ") + rte_strerror(rte_errno) + (hugepages ? "; try --no-huge" : "");
+}
+
+void stop_eal() {
+  rte_eal_cleanup();
+  rmdir(rte_eal_get_runtime_dir());
+}
+
+}  // namespace bench

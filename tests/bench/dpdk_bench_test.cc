@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// tests/bench/dpdk_bench_test.cc: the bench inside EAL runs every scenario, says what it measured, and refuses what it
+// does not know.
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "bench/dpdk/dpdk_catalogue.h"
+#include "tests/bench/run_bench.h"
+
+namespace bench {
+namespace {
+
+bool has_cell(const std::string& results, const std::string& scenario, const std::string& allocator) {
+  return contains(results, "{\"scenario\": \"" + scenario + "\", \"allocator\": \"" + allocator + "\"");
+}
+
+// Two lcores: the machine may have one CPU only.
+bool takes_more_lcores(const ScenarioInfo& info) { return info.threads > 1; }
+
+TEST_CASE("every scenario runs on plain pages") {
+  const std::string json = scratch("dpdk_bench.json");
+  const Run run = run_bench("--quick --runs 1 --no-huge --json " + json);
+  INFO(run.output);
+  CHECK(run.status == 0);
+  CHECK(contains(run.output, "fastmem does what is asked in "));
+  const std::string results = read(json);
+  for (const ScenarioInfo& info : dpdk_catalogue()) {
+    if (takes_more_lcores(info) && contains(run.output, "; 1 lcores;")) continue;
+    INFO(info.name);
+    CHECK(has_cell(results, info.name, kFastmem));
+    CHECK(has_cell(results, info.name, kRteFastmem));
+    CHECK(has_cell(results, info.name, kPool) == (info.kind != Kind::kFirstAllocation));
+  }
+}
+
+TEST_CASE("a filter chooses scenarios") {
+  const std::string json = scratch("dpdk_bench_filtered.json");
+  CHECK(run_bench("--quick --runs=1 --no-huge --json=" + json + " '^handle/64$'").status == 0);
+  const std::string results = read(json);
+  CHECK(has_cell(results, "handle/64", kFastmem));
+  CHECK_FALSE(contains(results, "handle/256"));
+}
+
+TEST_CASE("mistakes are named before anything runs") {
+  CHECK(contains(run_bench("--fast").output, "unknown option --fast"));
+  CHECK(contains(run_bench("--runs 0").output, "--runs takes"));
+  CHECK(contains(run_bench("no-such-scenario").output, "no scenario matches 'no-such-scenario'"));
+  CHECK(run_bench("no-such-scenario").status == 2);
+}
+
+}  // namespace
+}  // namespace bench
