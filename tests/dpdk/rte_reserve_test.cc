@@ -12,6 +12,9 @@ constexpr std::size_t kRegionMost = 128 * kOneMiB;
 
 unsigned zones() { return memzones_named("fastmem"); }
 
+// Legacy memory is in the pieces that it came in: a region may be smaller there.
+bool whole_regions() { return !eal_has("--legacy-mem"); }
+
 TEST_CASE("no region is taken at init, nor by looking") {
   const Initialised heap;
   CHECK(zones() == 0);
@@ -38,7 +41,8 @@ TEST_CASE("reserve(1) takes exactly one memzone, and again takes none") {
 TEST_CASE("reserving 128 MiB and one byte takes two memzones") {
   const Initialised heap;
   REQUIRE(rte_fastmem_reserve(kRegionMost + 1, first_socket_id()) == 0);
-  CHECK(zones() == 2);
+  CHECK(zones() >= 2);
+  if (whole_regions()) CHECK(zones() == 2);
   CHECK(totals().bytes_backing >= kRegionMost + 1);
 }
 
@@ -87,7 +91,7 @@ TEST_CASE("under a limit of 128 MiB, reserve(128 MiB) succeeds, and more than 40
   REQUIRE(rte_fastmem_set_limit(SOCKET_ID_ANY, kRegionMost) == 0);
   CHECK(rte_fastmem_reserve(kRegionMost, first_socket_id()) == 0);
   CHECK(rte_fastmem_reserve(kRegionMost + 1, first_socket_id()) == -ENOMEM);
-  CHECK(zones() == 1);
+  if (whole_regions()) CHECK(zones() == 1);
   std::vector<void*> objects = take_all(kLarge);
   CHECK(objects.size() > 400);
   CHECK(objects.size() < 512);
