@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# install_test.sh ARCHIVE: unpacks the install archive and builds DPDK programs against it as a stranger would.
+# install_test.sh ARCHIVE EXAMPLE_SOURCES: unpacks the install archive and builds DPDK programs against it as a stranger
+# would, examples/dpdk among them.
 set -euo pipefail
 
 archive=$PWD/$1
 work=${TEST_TMPDIR:-$(mktemp -d)}/install
 prefix=$work/prefix
-mkdir -p "$prefix" && cd "$work"
+mkdir -p "$prefix" "$work/example"
+cp -L "${@:2}" "$work/example"
+cd "$work"
 tar -xzf "$archive" -C "$prefix" --no-same-owner
 eal=(--no-huge -m 256 --no-shconf --no-pci --no-telemetry -l 0 --log-level=lib.eal:error)
 
@@ -69,6 +72,9 @@ read -ra dpdk < <(pkg-config --cflags --libs libdpdk-libs)
 echo "== C"
 gcc -std=gnu11 -Wall -Wextra -Werror c_user.c "${flags[@]}" -o c_user
 ./c_user "${eal[@]}"
+echo "== the example"
+gcc -O2 -Wall -Wextra -Werror example/*.c "${flags[@]}" -o l2fwd_flows
+./l2fwd_flows "${eal[@]}" --vdev=net_null0 --vdev=net_null1 -- --packets 10000
 echo "== C++"
 g++ -std=c++20 -Wall -Wextra -Werror cpp_user.cc "${both[@]}" -o cpp_user
 ./cpp_user "${eal[@]}"
