@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "flow_table.h"
+#include "examples/dpdk/flow_table.h"
 
 #include <netinet/in.h>
 #include <rte_cycles.h>
@@ -7,6 +7,7 @@
 #include <rte_fastmem.h>
 #include <rte_ip.h>
 #include <rte_jhash.h>
+#include <rte_udp.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -69,14 +70,14 @@ static bool read_key(const struct rte_mbuf *packet, struct flow_key *key) {
   if (header < sizeof(*ip) || length < sizeof(*ethernet) + header + sizeof(key->port)) return false;
   /* Later fragments have no ports. */
   if ((ip->fragment_offset & rte_cpu_to_be_16(RTE_IPV4_HDR_OFFSET_MASK)) != 0) return false;
-  uint16_t port[2]; /* TCP's and UDP's headers begin alike */
-  memcpy(port, (const char *)ip + header, sizeof(port));
-  const bool swap = ip->src_addr != ip->dst_addr ? ip->src_addr > ip->dst_addr : port[0] > port[1];
+  /* TCP's header begins with the same ports. */
+  const struct rte_udp_hdr *const udp = (const struct rte_udp_hdr *)((const char *)ip + header);
+  const bool swap = ip->src_addr != ip->dst_addr ? ip->src_addr > ip->dst_addr : udp->src_port > udp->dst_port;
   *key = (struct flow_key){.protocol = ip->next_proto_id};
   key->address[swap] = ip->src_addr;
   key->address[!swap] = ip->dst_addr;
-  key->port[swap] = port[0];
-  key->port[!swap] = port[1];
+  key->port[swap] = udp->src_port;
+  key->port[!swap] = udp->dst_port;
   return true;
 }
 
@@ -113,7 +114,8 @@ static struct flow *add_flow(struct flow_table *table, const struct flow_key *ke
   *bucket = flow;
   arm(table, timer);
   ++table->counts.created;
-  table->counts.peak = RTE_MAX(table->counts.peak, ++table->counts.live);
+  ++table->counts.live;
+  table->counts.peak = RTE_MAX(table->counts.peak, table->counts.live);
   return flow;
 }
 

@@ -17,8 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "flow_table.h"
-#include "packet_pool.h"
+#include "examples/dpdk/flow_table.h"
+#include "examples/dpdk/packet_pool.h"
 
 #define BURST 32
 #define RING_SIZE 512

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "packet_pool.h"
+#include "examples/dpdk/packet_pool.h"
 
 #include <errno.h>
 #include <rte_errno.h>

@@ -7,8 +7,8 @@ set -euo pipefail
 archive=$PWD/$1
 work=${TEST_TMPDIR:-$(mktemp -d)}/install
 prefix=$work/prefix
-mkdir -p "$prefix" "$work/example"
-cp -L "${@:2}" "$work/example"
+mkdir -p "$prefix" "$work/examples/dpdk"
+cp -L "${@:2}" "$work/examples/dpdk"
 cd "$work"
 tar -xzf "$archive" -C "$prefix" --no-same-owner
 eal=(--no-huge -m 256 --no-shconf --no-pci --no-telemetry -l 0 --log-level=lib.eal:error)
@@ -73,7 +73,7 @@ echo "== C"
 gcc -std=gnu11 -Wall -Wextra -Werror c_user.c "${flags[@]}" -o c_user
 ./c_user "${eal[@]}"
 echo "== the example"
-gcc -O2 -Wall -Wextra -Werror example/*.c "${flags[@]}" -o l2fwd_flows
+gcc -O2 -Wall -Wextra -Werror -I. examples/dpdk/*.c "${flags[@]}" -o l2fwd_flows
 ./l2fwd_flows "${eal[@]}" --vdev=net_null0 --vdev=net_null1 -- --packets 10000
 echo "== C++"
 g++ -std=c++20 -Wall -Wextra -Werror cpp_user.cc "${both[@]}" -o cpp_user
