@@ -24,6 +24,7 @@ enum class Kind {
   kFootprint,
   // The DPDK bench's own, see bench/dpdk/:
   kPairCalled,  // through functions that are not inlined, whatever the allocator offers
+  kPairSized,   // free is told the size, where it takes one
   kHandleBulk,
   kProducerConsumerBulk,
   kLcorePairs,

@@ -29,6 +29,7 @@ std::vector<ScenarioInfo> make_catalogue() {
   };
   each_size("pair", Kind::kPair);
   all.push_back({.name = "pair-called", .kind = Kind::kPairCalled, .size = kPlainSize});
+  all.push_back({.name = "pair-sized", .kind = Kind::kPairSized, .size = kPlainSize});
   each_size("handle", Kind::kHandle);
   each_size("bulk32", Kind::kBulk);
   all.push_back({.name = "handle-bulk32", .kind = Kind::kHandleBulk, .size = kPlainSize});

@@ -49,6 +49,12 @@ struct HeapSource {
   void free_bulk(void** objects, std::size_t n) const { check(g_heap->free_bulk({objects, n})); }
 };
 
+struct SizedSource {
+  std::size_t size;
+  void* alloc() const { return g_heap->alloc(size); }
+  void free(void* p) const { g_heap->free(p, size); }
+};
+
 struct HandleSource {
   fastmem::Handle handle;
   void* alloc() const { return g_heap->alloc(handle); }
@@ -85,6 +91,9 @@ const Family kFastmemFamily{.start =
 
 std::unique_ptr<Scenario> dpdk_fastmem_suite(const ScenarioInfo& info, const Plan& plan) {
   if (info.kind == Kind::kFirstAllocation) return std::make_unique<FirstAllocationScenario<FreshHeap>>();
+  if (info.kind == Kind::kPairSized) {
+    return std::make_unique<SmallScenario<Pairs<SizedSource>, SizedSource>>(SizedSource{info.size}, plan.quick);
+  }
   const auto handle = g_heap->handle(info.size);
   if (!handle.ok()) die("no handle", handle.error().text);
   return make_in_eal(HeapSource{info.size}, HandleSource{handle.value()}, info, plan.quick);

@@ -57,6 +57,7 @@ std::unique_ptr<Scenario> make_in_eal(Any any, Fixed fixed, const ScenarioInfo& 
   const auto pairs = [&] { return std::make_unique<SmallScenario<Pairs<Any>, Any>>(any, quick); };
   switch (info.kind) {
     case Kind::kPair:
+    case Kind::kPairSized:
       return pairs();
     case Kind::kPairCalled:
       return std::make_unique<SmallScenario<Pairs<Called>, Called>>(Called(any), quick);
