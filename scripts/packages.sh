@@ -24,6 +24,7 @@ done
 case ${1:-all} in
   build | test) wanted=("${build[@]}") ;;
   demo) wanted=("${build[@]}" "${show[@]}" "${peers[@]}") ;;
+  dpdk) wanted=("${build[@]}" "${dpdk[@]}") ;;
   bench) wanted=("${build[@]}" "${show[@]}" "${peers[@]}") ;;
   fuzz) wanted=("${build[@]}" "${clang[@]}") ;;
   lint) wanted=("${build[@]}" "${clang[@]}" git clang-format-14 clang-tidy-14) ;;
