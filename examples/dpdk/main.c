@@ -202,7 +202,8 @@ static int work(const uint16_t ports[2], const struct packet_pool *pool, const s
   int error = start_port(ports[0], pool->mempool);
   if (error == 0) error = start_port(ports[1], pool->mempool);
   if (error == 0) {
-    printf("forwarding, %u buffers in %u chunks\n", pool->mempool->populated_size, pool->n_chunks);
+    printf("forwarding, %u buffers in %u chunks, mempool ops %s\n", pool->mempool->populated_size, pool->n_chunks,
+           rte_mempool_get_ops(pool->mempool->ops_index)->name);
     fflush(stdout);
     const struct traffic traffic = forward(ports, table, options);
     print_report(&traffic, flow_table_counts(table));

@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""telemetry_test.py PROGRAM ENDPOINT: /fastmem/... as DPDK's own dpdk-telemetry.py and the exporter's endpoint see it.
+"""telemetry_test.py PROGRAM ENDPOINT PLUGIN: /fastmem/... as DPDK's own dpdk-telemetry.py and the exporter's endpoint
+see it.
 
-PROGRAM is telemetry_program.cc, ENDPOINT the file fastmem.py.
+PROGRAM is telemetry_program.cc, ENDPOINT the file fastmem.py, PLUGIN what EAL loads into other programs.
 """
 import importlib.util
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 TOOL = "dpdk-telemetry.py"
 HEAP = "rte_fastmem"
@@ -19,32 +22,42 @@ CLASSES = [str(8 << i) for i in range(18)]
 
 
 class Program:
-    """The program under test, told what to do line by line."""
+    """A program inside EAL, with telemetry."""
 
-    def __init__(self, path, runtime):
-        self.prefix = "fastmem_telemetry_%d" % os.getpid()
-        self.environment = dict(os.environ, RUNTIME_DIRECTORY=runtime)
+    def __init__(self, path, runtime, eal="-l 0", options="", **environment):
+        self.prefix = "%s_%d" % (os.path.basename(path), os.getpid())
+        self.environment = dict(os.environ, RUNTIME_DIRECTORY=runtime, **environment)
         self.socket = os.path.join(runtime, "dpdk", self.prefix, "dpdk_telemetry.v2")
-        arguments = "-l 0 -m 256 --no-huge --no-pci --file-prefix=" + self.prefix
+        arguments = "-m 256 --no-huge --no-pci --file-prefix=%s %s -- %s" % (self.prefix, eal, options)
         self.process = subprocess.Popen([path] + arguments.split(), env=self.environment, text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.expect_ok("start")
 
-    def expect_ok(self, what):
-        while True:
-            line = self.process.stdout.readline()
-            if line.startswith("EAL") or line.startswith("TELEMETRY"):
-                continue
-            assert line == "ok\n", "%s: %r" % (what, line)
-            return
+    def wait_for(self, pattern):
+        """The first line of its output that matches."""
+        for line in self.process.stdout:
+            if re.match(pattern, line):
+                return line
+        raise AssertionError("no line like %s" % pattern)
 
-    def tell(self, line):
-        self.begin(line)
-        self.expect_ok(line)
+    def wait_for_socket(self):
+        """For a program that keeps its output to itself."""
+        while self.process.poll() is None:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+                if probe.connect_ex(self.socket) == 0:
+                    return
+            time.sleep(0.05)
+        raise AssertionError("it ended with %d" % self.process.returncode)
 
     def begin(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
+
+    def expect_ok(self, what):
+        expect(what, self.wait_for("ok|failed"), "ok\n")
+
+    def tell(self, line):
+        self.begin(line)
+        self.expect_ok(line)
 
     def ask(self, *commands):
         """The answers of the unmodified tool."""
@@ -56,9 +69,14 @@ class Program:
         assert len(answers) == len(commands), (commands, ran.stdout, ran.stderr)
         return [only_value(a) for a in answers]
 
-    def end(self):
-        self.process.stdin.close()
-        assert self.process.wait() == 0
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            self.process.kill()
+        self.process.communicate()
+        assert kind is not None or self.process.returncode == 0, self.process.returncode
 
 
 def only_value(answer):
@@ -181,7 +199,8 @@ def test_heaps_that_come_and_go(program):
     program.expect_ok("cycle")
 
 
-def run(program, endpoint):
+def test_program(program, endpoint):
+    program.expect_ok("start")
     test_without_a_heap(program)
     for line in ("init", "alloc 64 100", "alloc 2048 10", "alloc 1048576 3", "thread 400 7", "iova", "misuse"):
         program.tell(line)
@@ -198,18 +217,28 @@ def run(program, endpoint):
     test_heaps_that_come_and_go(program)
 
 
+def test_plugin(testpmd):
+    testpmd.wait_for_socket()
+    test_without_a_heap(testpmd)
+    testpmd.begin("quit")
+
+
 def main():
+    path, endpoint, plugin = sys.argv[1:]
     if shutil.which(TOOL) is None:
         print("[skipped] telemetry_test: %s is not installed" % TOOL)
         return
     # A socket's path must be short.
     with tempfile.TemporaryDirectory(dir="/tmp") as runtime:
-        program = Program(sys.argv[1], runtime)
-        try:
-            run(program, sys.argv[2])
-            program.end()
-        finally:
-            program.process.kill()
+        with Program(path, runtime) as program:
+            test_program(program, endpoint)
+        if shutil.which("dpdk-testpmd") is None:
+            print("[skipped] telemetry_test with a plugin: dpdk-testpmd is not installed")
+            return
+        folder, name = os.path.split(os.path.abspath(plugin))
+        with Program(shutil.which("dpdk-testpmd"), runtime, "-l 0,1 --vdev=net_null0 -d " + name,
+                     "-i --total-num-mbufs=2048", LD_LIBRARY_PATH=folder) as testpmd:
+            test_plugin(testpmd)
 
 
 main()
