@@ -95,7 +95,7 @@ TEST_CASE("lcores that take and give under a full heap never find less than is t
   }
   std::atomic<unsigned> failures{0};
   const auto work = [&failures] {
-    for (int i = 0; i < 3000; ++i) {
+    for (int i = 0; i < 1500; ++i) {
       void* ptrs[16];
       unsigned n = 0;
       for (; n < 16; ++n) {
