@@ -58,8 +58,7 @@ PointerPool* PointerPool::create(unsigned capacity, int socket_id) {
 
 void PointerPool::destroy(PointerPool* pool) { rte_free(pool); }
 
-PointerPool::PointerPool(const Plan& plan)
-    : magazine_size_(plan.magazine), planned_slots_(plan.slots), light_fences_(g_this_process.takes_fences) {
+PointerPool::PointerPool(const Plan& plan) : magazine_size_(plan.magazine), planned_slots_(plan.slots) {
   char* const base = reinterpret_cast<char*>(this);
   slots_ = reinterpret_cast<Slot*>(base + plan.slots_at);
   full_stack_ = reinterpret_cast<void***>(base + plan.stacks_at);
@@ -76,6 +75,16 @@ PointerPool::PointerPool(const Plan& plan)
 }
 
 // ---- what the hot paths do not do ----------------------------------------------------------------------------------
+
+bool PointerPool::leave_and_get_slow(Slot& slot, std::uint32_t turn, void** out, unsigned n) {
+  if (turn != 0) leave(slot, turn);
+  return get_slow(out, n);
+}
+
+bool PointerPool::leave_and_put_slow(Slot& slot, std::uint32_t turn, void* const* in, unsigned n) {
+  if (turn != 0) leave(slot, turn);
+  return put_slow(in, n);
+}
 
 bool PointerPool::get_slow(void** out, unsigned n) {
   Slot* const slot = own_slot_slow();
@@ -99,7 +108,7 @@ PointerPool::Slot* PointerPool::own_slot_slow() {
   const unsigned lcore = rte_lcore_id();
   if (slot != nullptr || lcore >= RTE_MAX_LCORE) return slot;
   if (slot_of_lcore_[lcore].load(std::memory_order_relaxed) != 0) return nullptr;  // another process's
-  if (used_slots_.load(std::memory_order_relaxed) == planned_slots_) return nullptr;
+  if (used_slots_.load(std::memory_order_relaxed) == planned_slots_ || !g_this_process.takes_fences) return nullptr;
   const LockGuard guard(world_);
   const std::uint32_t next = used_slots_.load(std::memory_order_relaxed);
   if (slot_of_lcore_[lcore].load(std::memory_order_relaxed) == 0 && next < planned_slots_) {
@@ -114,20 +123,20 @@ template <class Body>
 bool PointerPool::inside(Slot* slot, Body body) {
   if (slot == nullptr) {
     const LockGuard guard(shared_);
-    begin_turn(slots_[0]);
+    const std::uint32_t turn = begin_turn(slots_[0]);
     const bool result = body(slots_[0]);
-    end_turn(slots_[0]);
+    end_turn(slots_[0], turn);
     return result;
   }
-  if (enter(*slot)) {
+  if (const std::uint32_t turn = enter(*slot)) {
     const bool result = body(*slot);
-    leave(*slot);
+    leave(*slot, turn);
     return result;
   }
   const LockGuard guard(world_);  // nobody stops the world meanwhile
-  begin_turn(*slot);
+  const std::uint32_t turn = begin_turn(*slot);
   const bool result = body(*slot);
-  end_turn(*slot);
+  end_turn(*slot, turn);
   return result;
 }
 
@@ -220,31 +229,36 @@ bool PointerPool::total_slow(std::uint64_t& total) const {
 }
 
 bool PointerPool::take_from_all(void** out, unsigned n) {
-  Slot* const own = own_slot();
-  Slot& mine = own != nullptr ? *own : slots_[0];
   const LockGuard world(world_);
-  stop_.store(1, std::memory_order_seq_cst);
-  std::atomic_thread_fence(std::memory_order_seq_cst);  // enough where every turn pays for a full fence
-  const bool stopped = !light_fences_ || heavy_fence_for_all();
+  stop_.store(1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const std::uint32_t slots = used_slots_.load(std::memory_order_relaxed);
   bool done = false;
-  if (stopped) {
-    const std::uint32_t slots = used_slots_.load(std::memory_order_relaxed);
+  if (slots == 1 || heavy_fence_for_all()) {
     for (std::uint32_t i = 1; i < slots; ++i) wait_for_turn(slots_[i]);
     const LockGuard shared(shared_);
-    begin_turn(slots_[0]);  // total_slow() shall see that things move
-    const unsigned taken = take_what_is_there(mine, out, n);
-    std::uint64_t others = 0;
-    for (std::uint32_t i = 0; i < slots; ++i) others += slots_[i].used(0) + slots_[i].used(1);
-    done = taken + others >= n;
-    if (done) {
-      take_from_others(mine, out + taken, n - taken);
-    } else {
-      put_into(mine, out, taken);
-    }
-    end_turn(slots_[0]);
+    const std::uint32_t turn = begin_turn(slots_[0]);  // total_slow() shall see that things move
+    done = take_while_stopped(out, n);
+    end_turn(slots_[0], turn);
   }
   stop_.store(0, std::memory_order_release);  // pairs with enter()
   return done;
+}
+
+bool PointerPool::take_while_stopped(void** out, unsigned n) {
+  Slot* const own = own_slot();
+  Slot& mine = own != nullptr ? *own : slots_[0];
+  const unsigned taken = take_what_is_there(mine, out, n);
+  std::uint64_t held = 0;
+  const std::uint32_t slots = used_slots_.load(std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < slots; ++i) held += slots_[i].used(0) + slots_[i].used(1);
+  const bool enough = held >= n - taken;
+  if (enough) {
+    take_from_others(mine, out + taken, n - taken);
+  } else {
+    put_into(mine, out, taken);
+  }
+  return enough;
 }
 
 // `mine` and the depot are empty. What is left of a magazine stays with `mine`: the next get shall not stop the world.

@@ -3,7 +3,8 @@
 // What:      a slot per lcore that uses the pool, with two magazines (arrays of pointers, taken from the top), and a
 //            depot of full and empty magazines. What does not fit a slot moves as a whole magazine, in O(1).
 // Threads:   a lcore works in its own slot without a lock or an atomic read-modify-write. Threads without a lcore id,
-//            lcores beyond the planned number and a second process with the same lcore id share slot 0 and its lock.
+//            lcores beyond the planned number, a second process with the same lcore id, and all where the kernel has no
+//            membarrier(2) share slot 0 and its lock.
 // Invariant: an operation inside a slot has made its `turn` odd. Who finds its slot and the depot too empty compares all
 //            turns and counts (total_slow), and only when others hold enough stops the world: sets stop_, passes the
 //            heavy fence, waits until every turn is even, and takes from all. So every free pointer can be got by
@@ -22,8 +23,14 @@
 #include <utility>
 
 #include "api/dpdk/process_fence.h"
+#include "platform/asymmetric_fence.h"
 #include "platform/cpu.h"
 #include "platform/mutex.h"
+
+// EAL is there before what it loads, so its thread-local variables lie at fixed offsets: no call to find one.
+extern "C" {
+RTE_DECLARE_PER_LCORE(unsigned int, _lcore_id) __attribute__((tls_model("initial-exec")));
+}
 
 namespace fastmem::dpdk {
 
@@ -70,13 +77,14 @@ class PointerPool {
 
   Slot* own_slot() const;
   Slot* own_slot_slow();
-  bool enter(Slot& slot);
-  void leave(Slot& slot);
-  static void begin_turn(Slot& slot);
-  static void end_turn(Slot& slot);
-  void fence() const;
+  std::uint32_t enter(Slot& slot);
+  void leave(Slot& slot, std::uint32_t turn);
+  static std::uint32_t begin_turn(Slot& slot);
+  static void end_turn(Slot& slot, std::uint32_t turn);
   static void copy(void** to, void* const* from, unsigned n);
 
+  bool leave_and_get_slow(Slot& slot, std::uint32_t turn, void** out, unsigned n);
+  bool leave_and_put_slow(Slot& slot, std::uint32_t turn, void* const* in, unsigned n);
   bool get_slow(void** out, unsigned n);
   bool put_slow(void* const* in, unsigned n);
   template <class Body>
@@ -88,6 +96,7 @@ class PointerPool {
   bool swap_for_empty(Slot& slot);
   bool total_slow(std::uint64_t& total) const;
   bool take_from_all(void** out, unsigned n);
+  bool take_while_stopped(void** out, unsigned n);
   void take_from_others(Slot& mine, void** out, unsigned n);
   static void wait_for_turn(Slot& slot);
   [[gnu::cold]] static void wake_slow(Slot& slot);
@@ -97,7 +106,6 @@ class PointerPool {
   std::uint32_t magazine_size_;
   Slot* slots_;
   std::uint32_t planned_slots_;
-  bool light_fences_;  // heavy fences work; else every turn pays for one
   std::atomic<std::uint32_t> used_slots_{1};
   std::atomic<std::uint16_t> slot_of_lcore_[RTE_MAX_LCORE] = {};  // 0: none of its own
 
@@ -118,36 +126,29 @@ inline PointerPool::Slot* PointerPool::own_slot() const {
   return slot.owner == g_this_process.token ? &slot : nullptr;
 }
 
-// What this thread stored before is seen by who passed the heavy fence, or this thread sees that one's stop_.
-inline void PointerPool::fence() const {
-  if (light_fences_ && g_this_process.takes_fences) [[likely]] {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-  } else {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-  }
-}
-
-inline void PointerPool::begin_turn(Slot& slot) {
-  slot.turn.store(slot.turn.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+inline std::uint32_t PointerPool::begin_turn(Slot& slot) {
+  const std::uint32_t turn = slot.turn.load(std::memory_order_relaxed) + 1;
+  slot.turn.store(turn, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);  // odd before any count changes: pairs with total_slow()
+  return turn;
 }
-inline void PointerPool::end_turn(Slot& slot) {
-  // release: pairs with wait_for_turn() and total_slow()
-  slot.turn.store(slot.turn.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+inline void PointerPool::end_turn(Slot& slot, std::uint32_t turn) {
+  slot.turn.store(turn + 1, std::memory_order_release);  // pairs with wait_for_turn() and total_slow()
 }
 
-[[gnu::always_inline]] inline bool PointerPool::enter(Slot& slot) {
-  begin_turn(slot);
-  fence();
+// Returns the turn, or 0: the world stands still. Who stopped it sees the turn, or this lcore sees stop_.
+[[gnu::always_inline]] inline std::uint32_t PointerPool::enter(Slot& slot) {
+  const std::uint32_t turn = begin_turn(slot);
+  light_fence();
   if (stop_.load(std::memory_order_acquire) == 0) [[likely]]
-    return true;  // pairs with take_from_all()'s last store
-  leave(slot);
-  return false;
+    return turn;  // pairs with take_from_all()'s last store
+  leave(slot, turn);
+  return 0;
 }
 
-[[gnu::always_inline]] inline void PointerPool::leave(Slot& slot) {
-  end_turn(slot);
-  fence();
+[[gnu::always_inline]] inline void PointerPool::leave(Slot& slot, std::uint32_t turn) {
+  end_turn(slot, turn);
+  light_fence();
   if (stop_.load(std::memory_order_relaxed) != 0) [[unlikely]]
     wake_slow(slot);
 }
@@ -168,30 +169,30 @@ inline void PointerPool::end_turn(Slot& slot) {
 
 [[gnu::always_inline]] inline bool PointerPool::get(void** out, unsigned n) {
   Slot* const slot = own_slot();
-  if (slot == nullptr || n > slot->used(0) || !enter(*slot)) [[unlikely]]
+  if (slot == nullptr || n > slot->used(0)) [[unlikely]]
     return get_slow(out, n);
+  const std::uint32_t turn = enter(*slot);
   const std::uint32_t used = slot->used(0);  // again: the world may have stopped in between
-  const bool enough = n <= used;
-  if (enough) [[likely]] {
-    copy(out, slot->magazine[0] + used - n, n);
-    slot->set_used(0, used - n);
-  }
-  leave(*slot);
-  return enough || get_slow(out, n);
+  if (turn == 0 || n > used) [[unlikely]]
+    return leave_and_get_slow(*slot, turn, out, n);
+  copy(out, slot->magazine[0] + used - n, n);
+  slot->set_used(0, used - n);
+  leave(*slot, turn);
+  return true;
 }
 
 [[gnu::always_inline]] inline bool PointerPool::put(void* const* in, unsigned n) {
   Slot* const slot = own_slot();
-  if (slot == nullptr || n > magazine_size_ - slot->used(0) || !enter(*slot)) [[unlikely]]
+  if (slot == nullptr || n > magazine_size_ - slot->used(0)) [[unlikely]]
     return put_slow(in, n);
+  const std::uint32_t turn = enter(*slot);
   const std::uint32_t used = slot->used(0);
-  const bool fits = n <= magazine_size_ - used;
-  if (fits) [[likely]] {
-    copy(slot->magazine[0] + used, in, n);
-    slot->set_used(0, used + n);
-  }
-  leave(*slot);
-  return fits || put_slow(in, n);
+  if (turn == 0 || n > magazine_size_ - used) [[unlikely]]
+    return leave_and_put_slow(*slot, turn, in, n);
+  copy(slot->magazine[0] + used, in, n);
+  slot->set_used(0, used + n);
+  leave(*slot, turn);
+  return true;
 }
 
 }  // namespace fastmem::dpdk
