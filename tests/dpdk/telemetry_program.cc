@@ -2,7 +2,7 @@
 // tests/dpdk/telemetry_program.cc -- for telemetry_test.py: an EAL program that does with rte_fastmem what it is told,
 // a line at a time, and answers each line with "ok".
 //     init | deinit | alloc SIZE COUNT | thread SIZE COUNT (by a thread without lcore id) | free | iova | misuse
-//     | cycle COUNT
+//     | cycle COUNT | regions COUNT
 #include <rte_eal.h>
 #include <rte_fastmem.h>
 
@@ -35,6 +35,18 @@ bool cycle(unsigned long count) {
   return true;
 }
 
+// A limit just above what is held keeps each of them small.
+bool take_regions(unsigned long count) {
+  constexpr std::size_t kLeast = 2 << 20;
+  struct rte_fastmem_stats stats;
+  for (; count > 0; --count) {
+    if (rte_fastmem_stats(&stats) != 0) return false;
+    if (rte_fastmem_set_limit(SOCKET_ID_ANY, stats.bytes_backing + 2 * kLeast) != 0) return false;
+    if (rte_fastmem_reserve(stats.bytes_backing + kLeast, SOCKET_ID_ANY) != 0) return false;
+  }
+  return true;
+}
+
 bool obey(const std::string& line) {
   std::istringstream words(line);
   std::string verb;
@@ -45,6 +57,7 @@ bool obey(const std::string& line) {
   if (verb == "deinit") return rte_fastmem_deinit(), g_objects.clear(), true;
   if (verb == "alloc") return alloc(a, b);
   if (verb == "cycle") return cycle(a);
+  if (verb == "regions") return take_regions(a);
   if (verb == "iova") return rte_fastmem_virt2iova(g_objects.at(0)) != RTE_BAD_IOVA;
   if (verb == "misuse") return rte_fastmem_free(&g_objects), true;
   if (verb == "free") {

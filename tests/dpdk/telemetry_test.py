@@ -28,7 +28,7 @@ class Program:
         self.prefix = "%s_%d" % (os.path.basename(path), os.getpid())
         self.environment = dict(os.environ, RUNTIME_DIRECTORY=runtime, **environment)
         self.socket = os.path.join(runtime, "dpdk", self.prefix, "dpdk_telemetry.v2")
-        arguments = "-m 256 --no-huge --no-pci --file-prefix=%s %s -- %s" % (self.prefix, eal, options)
+        arguments = "-m 768 --no-huge --no-pci --file-prefix=%s %s -- %s" % (self.prefix, eal, options)
         self.process = subprocess.Popen([path] + arguments.split(), env=self.environment, text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
@@ -190,6 +190,15 @@ def test_endpoint(program, path):
     expect("an lcore", values["fastmem_lcore_allocs", (heap, ("lcore", "0"))], 113)
 
 
+def test_more_regions_than_an_answer_holds(program):
+    heap, regions, last, beyond = program.ask("/fastmem/heap", "/fastmem/regions", "/fastmem/region,99",
+                                              "/fastmem/region,100")
+    expect("regions", (heap["regions"], regions.pop("count"), beyond), (100, 100, None))
+    assert last["size"] >= 2 << 20, last
+    expect("in the answer", list(regions), [str(i) for i in range(96)])
+    assert all(len(r) >= 4 for r in regions.values()), regions
+
+
 def test_heaps_that_come_and_go(program):
     program.begin("cycle 200")
     sock = ExporterSocket(program.socket)
@@ -214,6 +223,10 @@ def test_program(program, endpoint):
     expect("at the end", (heap["in_use"], heap["frees"]), (0, 120))
     program.tell("deinit")
     test_without_a_heap(program)
+    program.tell("init")
+    program.tell("regions 100")
+    test_more_regions_than_an_answer_holds(program)
+    program.tell("deinit")
     test_heaps_that_come_and_go(program)
 
 
