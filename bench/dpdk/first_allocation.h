@@ -12,6 +12,7 @@
 namespace bench {
 
 inline constexpr std::size_t kReserved = std::size_t{64} << 20;
+inline constexpr std::size_t kAnyAlign = 8;  // by default, small sizes share the class of a cache line
 
 // FreshHeap: constructed with kReserved bytes reserved, sizes(), alloc(size), free(p). A new one for every run.
 template <class FreshHeap>

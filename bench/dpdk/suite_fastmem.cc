@@ -73,7 +73,7 @@ class FreshHeap {
     for (unsigned i = 0; i < (*heap_).classes(); ++i) all.push_back((*heap_).class_size(i));
     return all;
   }
-  void* alloc(std::size_t size) { return (*heap_).alloc(size); }
+  void* alloc(std::size_t size) { return (*heap_).alloc(size, kAnyAlign); }
   void free(void* p) { (*heap_).free(p); }
 
  private:

@@ -47,7 +47,7 @@ class FreshRteHeap {
     rte_fastmem_classes(all.data());
     return all;
   }
-  void* alloc(std::size_t size) { return rte_fastmem_alloc(size, 0, 0); }
+  void* alloc(std::size_t size) { return rte_fastmem_alloc(size, kAnyAlign, 0); }
   void free(void* p) { rte_fastmem_free(p); }
 };
 
