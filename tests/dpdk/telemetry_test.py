@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""telemetry_test.py PROGRAM ENDPOINT PLUGIN: /fastmem/... as DPDK's own dpdk-telemetry.py and the exporter's endpoint
+"""telemetry_test.py PROGRAM ENDPOINT [PLUGIN]: /fastmem/... as DPDK's own dpdk-telemetry.py and the exporter's endpoint
 see it.
 
 PROGRAM is telemetry_program.cc, ENDPOINT the file fastmem.py, PLUGIN what EAL loads into other programs.
@@ -230,14 +230,23 @@ def test_program(program, endpoint):
     test_heaps_that_come_and_go(program)
 
 
-def test_plugin(testpmd):
-    testpmd.wait_for_socket()
-    test_without_a_heap(testpmd)
-    testpmd.begin("quit")
+def test_plugin(runtime, plugin):
+    """In a program that knows nothing of fastmem."""
+    testpmd = shutil.which("dpdk-testpmd")
+    if testpmd is None:
+        print("[skipped] telemetry_test with a plugin: dpdk-testpmd is not installed")
+        return
+    # EAL takes a plugin by its bare name where the path leads through a folder that everybody may write to.
+    folder, name = os.path.split(plugin)
+    with Program(testpmd, runtime, "-l 0,1 --vdev=net_null0 -d " + name, "-i --total-num-mbufs=2048",
+                 LD_LIBRARY_PATH=folder) as program:
+        program.wait_for_socket()
+        test_without_a_heap(program)
+        program.begin("quit")
 
 
 def main():
-    path, endpoint, plugin = sys.argv[1:]
+    path, endpoint = sys.argv[1:3]
     if shutil.which(TOOL) is None:
         print("[skipped] telemetry_test: %s is not installed" % TOOL)
         return
@@ -245,13 +254,8 @@ def main():
     with tempfile.TemporaryDirectory(dir="/tmp") as runtime:
         with Program(path, runtime) as program:
             test_program(program, endpoint)
-        if shutil.which("dpdk-testpmd") is None:
-            print("[skipped] telemetry_test with a plugin: dpdk-testpmd is not installed")
-            return
-        folder, name = os.path.split(os.path.abspath(plugin))
-        with Program(shutil.which("dpdk-testpmd"), runtime, "-l 0,1 --vdev=net_null0 -d " + name,
-                     "-i --total-num-mbufs=2048", LD_LIBRARY_PATH=folder) as testpmd:
-            test_plugin(testpmd)
+        if len(sys.argv) == 4:
+            test_plugin(runtime, os.path.abspath(sys.argv[3]))
 
 
 main()
