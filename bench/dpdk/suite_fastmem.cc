@@ -66,7 +66,8 @@ struct HandleSource {
 class FreshHeap {
  public:
   FreshHeap() {
-    if (!(*heap_).reserve(fastmem::Bytes{kReserved}).ok()) die("cannot reserve", fastmem::last_error().text);
+    const fastmem::Error error = (*heap_).reserve(fastmem::Bytes{kReserved});
+    if (!error.ok()) die("cannot reserve", error.text);
   }
   std::vector<std::size_t> sizes() {
     std::vector<std::size_t> all;
