@@ -1,5 +1,7 @@
+#!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Sourced by the tests that load the mempool ops into DPDK's own programs. PLUGIN: librte_mempool_fastmem.so.
+# shellcheck disable=SC2034
 # EAL refuses a plugin by a path below a folder that anybody may write to: by its name it is found here.
 export LD_LIBRARY_PATH
 LD_LIBRARY_PATH=$(dirname "$(readlink -f "$PLUGIN")"):${LD_LIBRARY_PATH-}

@@ -8,18 +8,18 @@ PLUGIN=$1
 . "$(dirname "$0")/mempool_programs.sh"
 needs_program dpdk-testpmd
 
-# testpmd LOG COMMANDS... -- ARGUMENTS...: interactive, two seconds of forwarding between "start" and "stop".
+# forward LOG START ARGUMENTS...: two seconds of forwarding between the command START and "stop".
 forward() {
-    local log=$1 mode=$2
+    local log=$1 start=$2
     shift 2
     (
-        echo "$mode"
+        echo "$start"
         sleep 2
         echo stop
         echo quit
     ) | timeout 60 dpdk-testpmd "${FASTMEM[@]}" "${EAL[@]}" "$(lcores 2)" "$@" >"$log" 2>&1 ||
         fail "testpmd $* exits with an error" "$log"
-    local received sent dropped
+    local received sent
     received=$(accumulated RX-packets "$log")
     sent=$(accumulated TX-packets "$log")
     echo "${log##*/}: ${received:-no} packets received, ${sent:-no} sent"
