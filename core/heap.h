@@ -253,7 +253,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   RegionNumber region_of(const void* p) const;
   CacheCounts slot_counts(const Slot& slot, ClassId only) const;
   Result<ClassStats> class_stats_locked(std::size_t class_size) const FM_REQUIRES(stats_);
-  HeapStats stats_of_nodes() const;
+  void add_memory_held(HeapStats& s) const;
 
   // Cold.
   HeapState* state_ = nullptr;

@@ -138,13 +138,20 @@ Error Heap::reserve(Bytes size, NodeId node) {
   const LockGuard guard(admin_);
   const unsigned from = only < 0 ? home() : static_cast<unsigned>(only);
   const NodeState& first = state_->nodes[from];
+  const unsigned nodes = only < 0 ? first.reach : 1;
   const auto held = [&] {
     Bytes sum;
-    for (unsigned k = 0; k < (only < 0 ? first.reach : 1); ++k) sum += state_->nodes[first.nearest[k]].pages.held();
+    for (unsigned k = 0; k < nodes; ++k) sum += state_->nodes[first.nearest[k]].pages.held();
     return sum;
   };
+  Bytes allowed;
+  for (unsigned k = 0; k < nodes && allowed < size; ++k) {
+    const PageHeap& pages = state_->nodes[first.nearest[k]].pages;
+    allowed += std::min(std::max(pages.held(), pages.limit()), size);
+  }
+  if (allowed < size && held() < size) return limit_reached(first.id, first.pages.limit(), first.pages.held());
   Error error;
-  for (unsigned k = 0; k < (only < 0 ? first.reach : 1); ++k) {
+  for (unsigned k = 0; k < nodes; ++k) {
     const unsigned n = first.nearest[k];
     const LockGuard growing(state_->nodes[n].growth);
     error = {};

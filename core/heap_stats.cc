@@ -42,20 +42,18 @@ CacheCounts Heap::slot_counts(const Slot& s, ClassId only) const {
   return sum;
 }
 
-HeapStats Heap::stats_of_nodes() const {
-  HeapStats s;
+void Heap::add_memory_held(HeapStats& s) const {
   for (unsigned n = 0; n < node_count_; ++n) {
     const PageHeap& pages = state_->nodes[n].pages;
     s.backing += pages.held();
     s.slabs += pages.used();
     s.regions += pages.regions();
   }
-  return s;
 }
 
 HeapStats Heap::stats() const {
   const LockGuard guard(stats_);
-  HeapStats s = stats_of_nodes();
+  HeapStats s;
   for (unsigned c = 1; c <= state_->classes.count; ++c) {
     const Result<ClassStats> of_class = class_stats_locked(state_->classes.classes[c].size);
     const ClassStats& k = of_class.value();
@@ -68,6 +66,7 @@ HeapStats Heap::stats() const {
   for (unsigned id = 0; id < kMaxSlots; ++id) {
     if (slot(id) != nullptr && id != 0 && slot(id)->holds_caches(state_->bin_count())) ++s.slots;
   }
+  add_memory_held(s);  // last: what is in use by now is in memory that is held by now
   s.metadata = state_->arena.bytes() + own_bytes_;
   s.elsewhere = state_->elsewhere.load(std::memory_order_relaxed);
   s.misuses = state_->misuses.load(std::memory_order_relaxed);

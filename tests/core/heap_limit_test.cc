@@ -133,5 +133,20 @@ TEST_CASE("reserve stops at the limit and says so") {
   CHECK(heap.backing.held() == kMiB * 10);
 }
 
+TEST_CASE("a reserve beyond the limit is refused to the byte, and takes nothing") {
+  for (const Bytes limit : {Bytes{1}, Bytes{65'536}, kMiB * 5, kMiB * 5 + Bytes{1}, kMiB * 8}) {
+    TestHeap heap;
+    REQUIRE(heap->set_limit(limit, kAnyNode).ok());
+    CHECK(heap->reserve(limit + Bytes{1}, node(0)).code == ErrorCode::kNoMemory);
+    CHECK(heap->reserve(limit + Bytes{1}, kAnyNode).code == ErrorCode::kNoMemory);
+    CHECK(heap->stats().backing.rep == 0);
+    CHECK(heap->reserve(limit, node(0)).ok());
+    CHECK(heap->reserve(limit, kAnyNode).ok());
+    CHECK(heap->stats().backing >= limit);
+    REQUIRE(heap->set_limit(Bytes{1}, kAnyNode).ok());
+    CHECK(heap->reserve(limit, node(0)).ok());  // it is held already
+  }
+}
+
 }  // namespace
 }  // namespace fastmem::core

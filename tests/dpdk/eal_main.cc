@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -29,6 +30,7 @@ namespace fastmem::test {
 namespace {
 
 std::string g_arguments;
+std::string g_hugetlbfs;
 
 std::string value_of(int argc, char** argv, const std::string& option) {
   for (int i = 1; i < argc; ++i) {
@@ -48,7 +50,8 @@ std::string own_hugetlbfs() {
   std::filesystem::create_directories(folder, error);
   const bool mounted = unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
                        mount("none", folder.c_str(), "hugetlbfs", 0, "pagesize=2M") == 0;
-  return mounted ? folder : "";
+  if (mounted) g_hugetlbfs = folder;
+  return g_hugetlbfs;
 }
 
 // Returns 0, or the rte_errno.
@@ -67,6 +70,9 @@ void clean_up() {
   const std::string root = getuid() == 0 ? "/var/run" : runtime != nullptr ? runtime : "/tmp";
   std::error_code ignored;
   std::filesystem::remove_all(root + "/dpdk/" + prefix(), ignored);
+  if (g_hugetlbfs.empty()) return;
+  umount2(g_hugetlbfs.c_str(), MNT_DETACH);
+  std::filesystem::remove(g_hugetlbfs, ignored);
 }
 
 int skip_program(const std::string& reason) {
@@ -84,12 +90,21 @@ bool eal_has(const char* argument) { return g_arguments.find(argument) != std::s
 bool on_worker_lcore(const std::function<void()>& body) {
   const unsigned worker = rte_get_next_lcore(-1, 1, 0);
   if (worker >= RTE_MAX_LCORE) return false;
+  struct Job {
+    const std::function<void()>& body;
+    std::atomic<bool> done{false};  // EAL waits, too, but in code that the thread sanitizer does not see
+  };
+  Job job{body};
   const auto run = [](void* arg) {
-    (*static_cast<const std::function<void()>*>(arg))();
+    auto* const the_job = static_cast<Job*>(arg);
+    the_job->body();
+    the_job->done.store(true, std::memory_order_release);
     return 0;
   };
-  rte_eal_remote_launch(run, const_cast<std::function<void()>*>(&body), worker);
+  rte_eal_remote_launch(run, &job, worker);
   rte_eal_wait_lcore(worker);
+  while (!job.done.load(std::memory_order_acquire)) {
+  }
   return true;
 }
 
