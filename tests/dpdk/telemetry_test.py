@@ -200,9 +200,9 @@ def test_more_regions_than_an_answer_holds(program):
 
 
 def test_heaps_that_come_and_go(program):
-    program.begin("cycle 200")
+    program.begin("cycle 60")
     sock = ExporterSocket(program.socket)
-    for _ in range(300):
+    for _ in range(100):
         for command in ("list", "heap", "class,64", "lcores", "nodes", "regions"):
             sock.cmd("/fastmem/" + command)
     program.expect_ok("cycle")
