@@ -46,13 +46,12 @@ std::string start_eal(const char* program, bool hugepages) {
   }
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
-  if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0) return "";
+  const bool started = rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0;
+  rmdir(rte_eal_get_runtime_dir());  // empty: nothing is shared. Now, because die() does not come to stop_eal()
+  if (started) return "";
   return std::string("EAL does not start: ") + rte_strerror(rte_errno) + (hugepages ? "; try --no-huge" : "");
 }
 
-void stop_eal() {
-  rte_eal_cleanup();
-  rmdir(rte_eal_get_runtime_dir());
-}
+void stop_eal() { rte_eal_cleanup(); }
 
 }  // namespace bench
