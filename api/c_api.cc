@@ -165,6 +165,7 @@ int fastmem_heap_alloc_bulk(fastmem_heap_t* heap, void** ptrs, size_t n, size_t 
   if (h == nullptr) return negative(last_error().code);
   NodeId id;
   if (!to_node(node, id)) return negative(bad_node(node));
+  if ((align | flags) == 0 && id == kAnyNode) return negative(h->alloc_bulk(ptrs, n, size));
   return negative(h->alloc_bulk(ptrs, n, size, align, flags, id));
 }
 

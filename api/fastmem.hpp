@@ -96,6 +96,7 @@ class Heap {
   /// All of them, or none and the array untouched.
   ErrorCode alloc_bulk(std::span<void*> out, std::size_t size, std::size_t align = 0, unsigned flags = 0,
                        NodeId node = kAnyNode) {
+    if (align == 0 && flags == 0 && node == kAnyNode) return heap_->alloc_bulk(out.data(), out.size(), size);
     return heap_->alloc_bulk(out.data(), out.size(), size, align, flags, node);
   }
   /// Any sizes and nodes; nullptrs are skipped; the first error is returned, the others are freed.
@@ -112,6 +113,7 @@ class Heap {
   /// The object must come from the same handle; another's is noticed later and sent home.
   ErrorCode free(Handle h, void* p) { return heap_->free(h.handle_, p); }
   ErrorCode alloc_bulk(Handle h, std::span<void*> out, unsigned flags = 0) {
+    if (flags == 0) return heap_->alloc_bulk(h.handle_, out.data(), out.size());
     return heap_->alloc_bulk(h.handle_, out.data(), out.size(), flags);
   }
   /// Without nullptrs.

@@ -15,8 +15,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
+#include "core/bulk.h"
 #include "core/heap_state.h"
 #include "core/report.h"
 #include "core/stats.h"
@@ -128,11 +130,35 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   std::size_t usable_size(const void* p) const;
 
   // All or nothing.
+  [[gnu::always_inline]] ErrorCode alloc_bulk(void** ptrs, std::size_t n, std::size_t size) {
+    if (pop_bulk(cache_at(view().local, sizes_.words(size)), ptrs, n)) [[likely]]
+      return ErrorCode::kOk;
+    return alloc_bulk(ptrs, n, size, 0, 0, kAnyNode);
+  }
+  [[gnu::always_inline]] ErrorCode alloc_bulk(Handle handle, void** ptrs, std::size_t n) {
+    if (in_range(handle) && pop_bulk(view().all[handle.rep], ptrs, n)) [[likely]]
+      return ErrorCode::kOk;
+    return alloc_bulk(handle, ptrs, n, 0);
+  }
   ErrorCode alloc_bulk(void** ptrs, std::size_t n, std::size_t size, std::size_t align, unsigned flags, NodeId node);
   ErrorCode alloc_bulk(Handle handle, void** ptrs, std::size_t n, unsigned flags);
+
   // Any sizes and nodes; the first error is returned, the others are freed.
-  ErrorCode free_bulk(void* const* ptrs, std::size_t n);
-  ErrorCode free_bulk(Handle handle, void* const* ptrs, std::size_t n);
+  [[gnu::always_inline]] ErrorCode free_bulk(void* const* ptrs, std::size_t n) {
+    if (n - 1 >= kMostAtOnce || ptrs == nullptr || !in_one_granule(ptrs, n)) return free_bulk_slow(ptrs, n);
+    const std::size_t done = cache_at(view().all, map_.words(ptrs[0])).push_bulk(ptrs, n);
+    return done == n ? ErrorCode::kOk : free_bulk_slow(ptrs + done, n - done);
+  }
+  [[gnu::always_inline]] ErrorCode free_bulk(Handle handle, void* const* ptrs, std::size_t n) {
+    if (n - 1 >= kMostAtOnce || ptrs == nullptr || !in_range(handle) || ptrs[0] == nullptr ||
+        !in_one_granule(ptrs, n)) {
+      return free_bulk_slow(handle, ptrs, n);
+    }
+    const std::size_t done = view().all[handle.rep].push_bulk(ptrs, n);
+    return done == n ? ErrorCode::kOk : free_bulk_slow(handle, ptrs + done, n - done);
+  }
+  ErrorCode free_bulk_slow(void* const* ptrs, std::size_t n);
+  ErrorCode free_bulk_slow(Handle handle, void* const* ptrs, std::size_t n);
 
   Result<Handle> handle(std::size_t size, std::size_t align, NodeId node);
   // The quick half of valid(): such a handle does no harm, and the slow twins notice that it names no class.
@@ -209,7 +235,15 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   ErrorCode push_slow(BinId bin, void* p);
 
   // Bulk.
-  std::size_t pop_ready(BinId bin, void** ptrs, std::size_t n);
+  [[gnu::always_inline]] bool pop_bulk(Cache& cache, void** ptrs, std::size_t n) {
+    if (n - 1 >= cache.count() || ptrs == nullptr) return false;  // 0 too
+    void** const cell = cache.claim(n);
+    if (!cache.holds(cell)) [[unlikely]]
+      return unclaim_slow(cache, n);
+    std::memcpy(ptrs, cell, n * sizeof(void*));
+    return true;
+  }
+  [[gnu::cold]] bool unclaim_slow(const Cache& cache, std::size_t n);
   ErrorCode pop_bulk_slow(BinId bin, void** ptrs, std::size_t n, unsigned flags);
   ErrorCode gather(BinId bin, void** ptrs, std::size_t n, unsigned flags);
   ErrorCode pop_bulk(BinId bin, void** ptrs, std::size_t n, unsigned flags);

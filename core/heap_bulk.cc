@@ -16,6 +16,7 @@ constexpr std::size_t kOnStack = 512;  // pointers gathered without memory of th
 
 ErrorCode Heap::alloc_bulk(void** ptrs, std::size_t n, std::size_t size, std::size_t align, unsigned flags,
                            NodeId node) {
+  if (is_absent()) return own_slot_slow(), ErrorCode::kNotReady;  // it says so
   ClassId size_class;
   if (const ErrorCode code = resolve(size, align, flags, size_class); code != ErrorCode::kOk) return code;
   if (ptrs == nullptr && n != 0) return fail(ErrorCode::kInvalid, "no array for %zu pointers", n);
@@ -41,22 +42,16 @@ ErrorCode Heap::alloc_bulk(Handle handle, void** ptrs, std::size_t n, unsigned f
 }
 
 ErrorCode Heap::pop_bulk(BinId id, void** ptrs, std::size_t n, unsigned flags) {
-  if (view().all[id.rep].count() >= n && pop_ready(id, ptrs, n) == n) [[likely]]
+  if (pop_bulk(view().all[id.rep], ptrs, n)) [[likely]]
     return ErrorCode::kOk;
   return pop_bulk_slow(id, ptrs, n, flags);
 }
 
-// n objects that the calling thread's cache has, or none: another thread may be taking them meanwhile.
-std::size_t Heap::pop_ready(BinId id, void** ptrs, std::size_t n) {
-  Cache& cache = view().all[id.rep];
-  if (n == 0) return 0;
-  void** const cell = cache.claim(n);
-  if (!cache.holds(cell)) [[unlikely]] {
-    slot(thread_slot().rep)->unclaim_slow(id, n);
-    return 0;
-  }
-  std::memcpy(ptrs, cell, n * sizeof(void*));
-  return n;
+// Another thread was just taking what the claim was for. false, for the caller to return.
+bool Heap::unclaim_slow(const Cache& cache, std::size_t n) {
+  const BinId id{static_cast<std::uint16_t>(&cache - view().all)};
+  slot(thread_slot().rep)->unclaim_slow(id, n);
+  return false;
 }
 
 // The caller's array stays untouched until all are there.
@@ -83,7 +78,8 @@ ErrorCode Heap::pop_bulk_slow(BinId id, void** ptrs, std::size_t n, unsigned fla
 ErrorCode Heap::gather(BinId id, void** ptrs, std::size_t n, unsigned flags) {
   std::size_t got = 0;
   while (got < n) {
-    got += pop_ready(id, ptrs + got, std::min(n - got, view().all[id.rep].count()));
+    const std::size_t ready = std::min(n - got, view().all[id.rep].count());
+    if (pop_bulk(view().all[id.rep], ptrs + got, ready)) got += ready;
     if (got == n) break;
     void* const p = serve_slow(static_cast<int>(id.rep / kMaxClasses),
                                ClassId{static_cast<std::uint8_t>(id.rep % kMaxClasses)}, flags, false);
@@ -97,7 +93,7 @@ ErrorCode Heap::gather(BinId id, void** ptrs, std::size_t n, unsigned flags) {
   return ErrorCode::kOk;
 }
 
-ErrorCode Heap::free_bulk(void* const* ptrs, std::size_t n) {
+ErrorCode Heap::free_bulk_slow(void* const* ptrs, std::size_t n) {
   if (ptrs == nullptr && n != 0) return fail(ErrorCode::kInvalid, "no array of %zu pointers", n);
   ErrorCode first = ErrorCode::kOk;
   const auto note = [&first](ErrorCode code) {
@@ -118,11 +114,11 @@ ErrorCode Heap::free_bulk(void* const* ptrs, std::size_t n) {
   return first;
 }
 
-ErrorCode Heap::free_bulk(Handle handle, void* const* ptrs, std::size_t n) {
+ErrorCode Heap::free_bulk_slow(Handle handle, void* const* ptrs, std::size_t n) {
   if (!valid(handle) || (ptrs == nullptr && n != 0)) {
     return fail(ErrorCode::kInvalid, "not a handle of this heap (%u), or no array", unsigned{handle.rep});
   }
-  if (std::find(ptrs, ptrs + n, nullptr) != ptrs + n) return free_bulk(ptrs, n);
+  if (std::find(ptrs, ptrs + n, nullptr) != ptrs + n) return free_bulk_slow(ptrs, n);
   ErrorCode first = ErrorCode::kOk;
   for (std::size_t done = 0; done < n;) {
     done += view().all[handle.rep].push_bulk(ptrs + done, n - done);

@@ -3,7 +3,7 @@
 /// What a C++ program gives to fastmem::Heap::create() to have a heap on EAL's memory:
 ///
 ///     const auto topology = fastmem::make_dpdk_topology();  // after rte_eal_init()
-///     const auto backing = fastmem::make_dpdk_backing();
+///     auto backing = fastmem::make_dpdk_backing();
 ///     auto heap = fastmem::Heap::create({.backing = backing->get(), .topology = topology.get()});
 ///
 /// Both outlive the heap, and the heap ends before rte_eal_cleanup(). Link with fastmem and fastmem-dpdk.

@@ -43,7 +43,7 @@ ErrorCode unknown_flags(unsigned flags) { return fail(ErrorCode::kInvalid, "unkn
 ErrorCode not_a_handle(rte_fastmem_handle_t handle) { return fail(ErrorCode::kInvalid, "not a handle: %#x", handle); }
 bool known(unsigned flags) { return (flags & ~RTE_FASTMEM_F_ZERO) == 0; }
 
-int negative(ErrorCode code) { return -to_errno(code); }
+int negative(ErrorCode code) { return code == ErrorCode::kOk ? 0 : -to_errno(code); }
 int negative(const Error& error) {
   if (!error.ok()) set_last_error(error);
   return -to_errno(error.code);
@@ -125,6 +125,7 @@ void* rte_fastmem_realloc(void* ptr, size_t size, size_t align) {
 }
 
 int rte_fastmem_alloc_bulk(void** ptrs, unsigned int n, size_t size, size_t align, unsigned int flags) {
+  if ((align | flags) == 0) return negative(rte_heap().alloc_bulk(ptrs, n, size));
   return rte_fastmem_alloc_bulk_socket(ptrs, n, size, align, flags, SOCKET_ID_ANY);
 }
 
@@ -160,6 +161,9 @@ void* rte_fastmem_halloc(rte_fastmem_handle_t handle, unsigned int flags) {
 
 int rte_fastmem_halloc_bulk(rte_fastmem_handle_t handle, void** ptrs, unsigned int n, unsigned int flags) {
   core::Heap& heap = rte_heap();
+  if (flags == 0 && strictness(handle) == 0 && is_bin(heap, handle)) {
+    return negative(heap.alloc_bulk(bin_of(handle), ptrs, n));
+  }
   if (heap.is_absent()) return negative(not_initialised());
   if (!known(flags)) return negative(unknown_flags(flags));
   if (!is_bin(heap, handle)) return negative(not_a_handle(handle));

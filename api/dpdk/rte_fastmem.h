@@ -17,12 +17,11 @@
 #ifndef RTE_FASTMEM_H
 #define RTE_FASTMEM_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include <rte_bitops.h>
 #include <rte_common.h>
 #include <rte_memory.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -24,7 +24,7 @@
 
 // The listener of tests/support/doctest_main.cc serves this main(), too.
 #define DOCTEST_CONFIG_IMPLEMENT
-#include "tests/support/doctest_main.cc"
+#include "tests/support/doctest_main.cc"  // NOLINT(bugprone-suspicious-include)
 
 namespace fastmem::test {
 namespace {
