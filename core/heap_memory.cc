@@ -149,9 +149,10 @@ Error Heap::reserve(Bytes size, NodeId node) {
     const PageHeap& pages = state_->nodes[first.nearest[k]].pages;
     allowed += std::min(std::max(pages.held(), pages.limit()), size);
   }
-  if (allowed < size && held() < size) return limit_reached(first.id, first.pages.limit(), first.pages.held());
   Error error;
-  for (unsigned k = 0; k < nodes; ++k) {
+  const bool refused = allowed < size && held() < size;
+  if (refused) error = limit_reached(first.id, first.pages.limit(), first.pages.held());
+  for (unsigned k = 0; k < nodes && !refused; ++k) {
     const unsigned n = first.nearest[k];
     const LockGuard growing(state_->nodes[n].growth);
     error = {};
