@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 
@@ -118,19 +119,25 @@ class DpdkBacking final : public Backing {
 
  private:
   const rte_memzone* take_zone(Bytes size, int socket, Contiguity contiguity) {
-    char name[RTE_MEMZONE_NAMESIZE];
-    // Zones have one name space for all processes of an application.
-    std::snprintf(name, sizeof(name), "%s_%x_%x", prefix_, static_cast<unsigned>(getpid()),
-                  number_.fetch_add(1, std::memory_order_relaxed));
     const bool must = contiguity == Contiguity::kContiguous;
     if (must || worth_asking_for_one_run(size)) {
-      const rte_memzone* const zone =
-          rte_memzone_reserve_aligned(name, size.rep, socket, RTE_MEMZONE_IOVA_CONTIG, kRegionUnit.rep);
+      const rte_memzone* const zone = new_zone(size, socket, RTE_MEMZONE_IOVA_CONTIG);
       if (zone != nullptr || must) return zone;
     }
-    const rte_memzone* const zone = rte_memzone_reserve_aligned(name, size.rep, socket, 0, kRegionUnit.rep);
+    const rte_memzone* const zone = new_zone(size, socket, 0);
     if (zone != nullptr && rte_eal_iova_mode() == RTE_IOVA_PA) remember_scattered(size);
     return zone;
+  }
+
+  // Zones have one name space for all processes of an application, and for all copies of this code in one.
+  const rte_memzone* new_zone(Bytes size, int socket, unsigned flags) {
+    for (;;) {
+      char name[RTE_MEMZONE_NAMESIZE];
+      std::snprintf(name, sizeof(name), "%s_%x_%x", prefix_, static_cast<unsigned>(getpid()),
+                    number_.fetch_add(1, std::memory_order_relaxed));
+      const rte_memzone* const zone = rte_memzone_reserve_aligned(name, size.rep, socket, flags, kRegionUnit.rep);
+      if (zone != nullptr || rte_errno != EEXIST) return zone;
+    }
   }
 
   // Where IOVAs are virtual addresses, everything is one run. Where they are physical and pages are small, a long run is

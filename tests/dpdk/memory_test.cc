@@ -26,6 +26,18 @@ TEST_CASE("the dpdk backing keeps the contract") {
   check_backing_contract(make, first_socket());
 }
 
+TEST_CASE("two backings in one process do not meet in their zones' names") {
+  const auto one = make_dpdk_backing();
+  const auto other = make_dpdk_backing();
+  REQUIRE(one.ok());
+  REQUIRE(other.ok());
+  const Region a = contract::must_reserve(*one.value(), kRegionUnit, first_socket());
+  const Region b = contract::must_reserve(*other.value(), kRegionUnit, first_socket());
+  CHECK(a.base != b.base);
+  one.value()->release(a);
+  other.value()->release(b);
+}
+
 TEST_CASE("objects of every class have the IOVAs that EAL tells") {
   REQUIRE(rte_fastmem_init() == 0);
   std::size_t sizes[64];
@@ -54,6 +66,8 @@ TEST_CASE("as long as EAL has memory, there is some") {
     REQUIRE(objects.size() < 16384);
   }
   CHECK(objects.size() * kSize >= 128 * kMiB.rep);
+  const int socket = first_socket().rep;
+  CHECK(rte_memzone_reserve_aligned("probe", kRegionUnit.rep, socket, 0, kRegionUnit.rep) == nullptr);
   for (void* p : objects) rte_fastmem_free(p);
   rte_fastmem_deinit();
   CHECK(memzones_named("fastmem") == 0);

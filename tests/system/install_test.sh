@@ -45,14 +45,17 @@ echo "== pkg-config"
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig LD_LIBRARY_PATH=$prefix/lib
 read -ra flags < <(pkg-config --cflags --libs fastmem)
 read -ra static_flags < <(pkg-config --static --cflags --libs fastmem)
-gcc -std=c11 -Wall -Wextra -Werror c_user.c "${flags[@]}" -o c_user && ./c_user
-g++ -std=c++20 -Wall -Wextra -Werror cpp_user.cc "${flags[@]}" -o cpp_user && ./cpp_user
+gcc -std=c11 -Wall -Wextra -Werror c_user.c "${flags[@]}" -o c_user
+./c_user
+g++ -std=c++20 -Wall -Wextra -Werror cpp_user.cc "${flags[@]}" -o cpp_user
+./cpp_user
 mkdir static && ln -s "$prefix/lib/libfastmem.a" static/
-g++ -std=c++20 cpp_user.cc -Lstatic "${static_flags[@]}" -o static_user && ./static_user
+g++ -std=c++20 cpp_user.cc -Lstatic "${static_flags[@]}" -o static_user
+./static_user
 if readelf -d static_user | grep libfastmem; then echo "static_user is not static"; exit 1; fi
 
 echo "== symbols"
-readelf -d "$prefix/lib/libfastmem.so" | grep -q 'SONAME.*\[libfastmem.so.0\]'
+readelf -d "$prefix/lib/libfastmem.so" | grep -c 'SONAME.*\[libfastmem.so.0\]'
 foreign=$(nm -DC --defined-only "$prefix/lib/libfastmem.so" | cut -d' ' -f3- | grep -v fastmem -i || true)
 [ -z "$foreign" ] || { echo "exported, but not ours: $foreign"; exit 1; }
 
