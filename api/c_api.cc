@@ -45,8 +45,20 @@ ErrorCode bad_handle(const core::Heap* heap, fastmem_handle_t handle) {
   return fail(ErrorCode::kInvalid, "not a handle of this heap: %u", handle);
 }
 
-core::Handle to_handle(fastmem_handle_t handle) {
-  return core::Handle{static_cast<std::uint16_t>(handle > 0xffff ? 0 : handle)};
+// Of one that is in range.
+core::Handle to_handle(fastmem_handle_t handle) { return core::Handle{static_cast<std::uint16_t>(handle)}; }
+
+[[gnu::cold, gnu::noinline]] void* handle_alloc_slow(core::Heap& heap, core::Handle handle) {
+  void* const p = heap.handle_alloc_slow(handle);
+  return p != nullptr ? p : no_object();
+}
+[[gnu::cold, gnu::noinline]] void* handle_alloc_with(core::Heap& heap, fastmem_handle_t handle, unsigned flags) {
+  if (!heap.in_range(unsigned{handle})) return bad_handle(&heap, handle), no_object();
+  void* const p = heap.alloc_with(to_handle(handle), flags);
+  return p != nullptr ? p : no_object();
+}
+[[gnu::cold, gnu::noinline]] int handle_free_slow(core::Heap& heap, core::Handle handle, void* p) {
+  return negative(heap.handle_free_slow(handle, p));
 }
 
 // What the config of an older header lacks keeps its default. false: a value that no header knows.
@@ -95,25 +107,18 @@ ErrorCode bad_config() {
   return negative(hot_default()->free_sized(ptr, size));
 }
 
-void* fastmem_handle_alloc(fastmem_heap_t* heap, fastmem_handle_t handle, unsigned int flags) {
+[[gnu::aligned(64)]] void* fastmem_handle_alloc(fastmem_heap_t* heap, fastmem_handle_t handle, unsigned int flags) {
   core::Heap* const h = existing(heap);
-  const core::Handle id = to_handle(handle);
-  if (!h->in_range(id)) [[unlikely]] {
-    bad_handle(h, handle);
-    return no_object();
-  }
-  void* const p = flags == 0 ? h->alloc(id) : h->alloc_with(id, flags);
-  return p != nullptr ? p : no_object();
+  if (flags != 0 || !h->in_range(unsigned{handle})) [[unlikely]]
+    return handle_alloc_with(*h, handle, flags);
+  return h->alloc_or(to_handle(handle), handle_alloc_slow);
 }
 
-int fastmem_handle_free(fastmem_heap_t* heap, fastmem_handle_t handle, void* ptr) {
+[[gnu::aligned(64)]] int fastmem_handle_free(fastmem_heap_t* heap, fastmem_handle_t handle, void* ptr) {
   core::Heap* const h = existing(heap);
-  const core::Handle id = to_handle(handle);
-  if (ptr == nullptr) [[unlikely]]
-    return 0;
-  if (!h->in_range(id)) [[unlikely]]
-    return negative(bad_handle(h, handle));
-  return negative(h->free(id, ptr));
+  if (!h->in_range(unsigned{handle})) [[unlikely]]
+    return ptr == nullptr ? 0 : negative(bad_handle(h, handle));
+  return h->free_or(to_handle(handle), ptr, handle_free_slow);
 }
 
 // ---- the rest, by heap ---------------------------------------------------------------------------------------------
@@ -188,13 +193,14 @@ int fastmem_handle(fastmem_heap_t* heap, size_t size, size_t align, int node, fa
 int fastmem_handle_alloc_bulk(fastmem_heap_t* heap, fastmem_handle_t handle, void** ptrs, size_t n,
                               unsigned int flags) {
   core::Heap* const h = existing(heap);
-  if (!h->in_range(to_handle(handle))) return negative(bad_handle(h, handle));
-  return negative(h->alloc_bulk(to_handle(handle), ptrs, n, flags));
+  if (!h->in_range(unsigned{handle})) return negative(bad_handle(h, handle));
+  return negative(flags == 0 ? h->alloc_bulk(to_handle(handle), ptrs, n)
+                             : h->alloc_bulk(to_handle(handle), ptrs, n, flags));
 }
 
 int fastmem_handle_free_bulk(fastmem_heap_t* heap, fastmem_handle_t handle, void* const* ptrs, size_t n) {
   core::Heap* const h = existing(heap);
-  if (!h->in_range(to_handle(handle))) return negative(bad_handle(h, handle));
+  if (!h->in_range(unsigned{handle})) return negative(bad_handle(h, handle));
   return negative(h->free_bulk(to_handle(handle), ptrs, n));
 }
 

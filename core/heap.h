@@ -115,10 +115,16 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
     return alloc_or(handle, [](Heap& heap, Handle h) { return heap.handle_alloc_slow(h); });
   }
 
-  [[gnu::always_inline]] ErrorCode free(Handle handle, void* p) {
+  template <class Slow>
+  [[gnu::always_inline]] auto free_or(Handle handle, void* p, Slow slow) -> decltype(slow(*this, handle, p)) {
     if (p == nullptr || !view().all[handle.rep].push(p)) [[unlikely]]
-      return handle_free_slow(handle, p);
-    return ErrorCode::kOk;
+      return slow(*this, handle, p);
+    return {};
+  }
+  [[gnu::cold]] ErrorCode handle_free_slow(Handle handle, void* p);
+
+  [[gnu::always_inline]] ErrorCode free(Handle handle, void* p) {
+    return free_or(handle, p, [](Heap& heap, Handle h, void* q) { return heap.handle_free_slow(h, q); });
   }
 
   // With an alignment (0: the default), flags, and a node (kAnyNode: the caller's by preference).
@@ -226,7 +232,6 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   }
 
   // Slow twins.
-  [[gnu::cold]] ErrorCode handle_free_slow(Handle handle, void* p);
   ErrorCode foreign_free(const void* p);
   void* serve_slow(int node, ClassId size_class, unsigned flags, bool claimed);
   void* take_slow(Slot& slot, unsigned node, ClassId size_class, bool claimed);
