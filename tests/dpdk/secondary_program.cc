@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// tests/dpdk/secondary_program.cc -- for secondary_process_test.py: one of several EAL processes that share a mempool and
-// have heaps of their own. Does what it is told, a line at a time, and answers each with a number; -1: it failed.
+// tests/dpdk/secondary_program.cc -- for secondary_process_test.py: one of several EAL processes that share a mempool
+// and have heaps of their own. Does what it is told, a line at a time, and answers each with a number; -1: it failed.
 //     pool SIZE | find | drop | take N | give N | count | churn MOST       a mempool with the ops `fastmem`
 //     init | deinit | alloc SIZE N | free | work ROUNDS | zones | in_use   a heap
 //     fill BYTE | check BYTE | iova                                        of the heap's objects
