@@ -50,6 +50,13 @@ class PointerPool {
   // Exact while nobody gets or puts.
   unsigned count() const;
 
+  struct Shape {
+    unsigned slots, magazine_size, full_magazines;  // slots in use; full magazines in the depot
+  };
+  Shape shape() const {
+    return {used_slots_.load(std::memory_order_relaxed), magazine_size_, full_.load(std::memory_order_relaxed)};
+  }
+
  private:
   // Index 0 of the arrays: the magazine in use; index 1: the spare one, full or empty.
   struct alignas(kLinePair) Slot {

@@ -230,6 +230,19 @@ def test_program(program, endpoint):
     test_heaps_that_come_and_go(program)
 
 
+def test_pools(program, still):
+    pools, = program.ask("/fastmem/pools")
+    assert pools, "testpmd has a mempool for its packets"
+    for name in pools:
+        pool, = program.ask("/fastmem/pool," + name)
+        if still:
+            expect("no packet is under way", (pool["in_use"], pool["free"] + pool["cached"]), (0, 2048))
+        assert all_numbers(pool) and pool["slots"] > 0 and pool["magazine_size"] > 0, pool
+        expect("size", (pool["size"], pool["free"] + pool["cached"] + pool["in_use"]), (2048, 2048))
+        assert pool["full_magazines"] * pool["magazine_size"] <= 2048, pool
+    expect("wrong", program.ask("/fastmem/pool", "/fastmem/pool,", "/fastmem/pool,none"), [None] * 3)
+
+
 def test_plugin(runtime, plugin):
     """In a program that knows nothing of fastmem."""
     testpmd = shutil.which("dpdk-testpmd")
@@ -238,10 +251,14 @@ def test_plugin(runtime, plugin):
         return
     # EAL takes a plugin by its bare name where the path leads through a folder that everybody may write to.
     folder, name = os.path.split(plugin)
-    with Program(testpmd, runtime, "-l 0,1 --vdev=net_null0 -d " + name, "-i --total-num-mbufs=2048",
-                 LD_LIBRARY_PATH=folder) as program:
+    with Program(testpmd, runtime, "-l 0,1 --vdev=net_null0 --mbuf-pool-ops-name=fastmem -d " + name,
+                 "-i --total-num-mbufs=2048", LD_LIBRARY_PATH=folder) as program:
         program.wait_for_socket()
         test_without_a_heap(program)
+        for command in ("start", "stop"):
+            program.begin(command)
+            time.sleep(0.5)
+            test_pools(program, still=command == "stop")
         program.begin("quit")
 
 
