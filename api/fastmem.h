@@ -254,7 +254,7 @@ typedef struct {
   uint64_t bytes_metadata; /**< the heap's own books, outside the backing */
   uint64_t alloc_total;
   uint64_t free_total;
-  uint64_t alloc_nomem;     /**< failed for want of memory */
+  uint64_t alloc_nomem;     /**< asked for in vain, for want of memory */
   uint64_t alloc_elsewhere; /**< served by another node than the one asked */
   uint64_t misuse;          /**< foreign pointers and double frees noticed */
   uint32_t regions;

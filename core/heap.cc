@@ -295,7 +295,7 @@ void Heap::reset_in_child() {
   state_->regions.mutex().reset_in_child();
   state_->arena.mutex().reset_in_child();
   for (unsigned b = 0; b < state_->bin_count(); ++b) state_->bins[b].mutex().reset_in_child();
-  lost_ = lost_ || !state_->regions.all_inherited_by_fork();
+  lost_ = lost_ || !backing_->inherited_by_fork() || !state_->regions.all_inherited_by_fork();
   for (unsigned s = 0; s < kMaxSlots; ++s) {
     if (slot(s) == nullptr) continue;
     slot(s)->mutex().reset_in_child();

@@ -12,6 +12,17 @@ namespace {
 
 constexpr unsigned kMostTries = 64;                  // each follows progress; other threads may take what it made
 constexpr std::uint64_t kDroughtLasts = 10'000'000;  // ns
+constexpr std::uint64_t kQuiet = 1'000'000'000;      // ns between two lines about a node
+
+void tell_once(NodeState& n) {
+  const std::uint64_t arrivals = n.arrivals.load();
+  if (n.told_arrivals.load(std::memory_order_relaxed) == arrivals) return;
+  const std::uint64_t now = monotonic_ns();
+  if (now < n.told_until.load(std::memory_order_relaxed)) return;
+  if (n.told_arrivals.exchange(arrivals) == arrivals) return;  // another thread just did
+  n.told_until.store(now + kQuiet, std::memory_order_relaxed);
+  log(LogLevel::kWarning, "%s", last_error().text);
+}
 
 bool cannot_grow(NodeState& n) {
   const LockGuard guard(n.growth);
@@ -104,7 +115,7 @@ void* Heap::serve_slow(int node, ClassId size_class, unsigned flags, bool claime
     if (p != nullptr) state_->elsewhere.fetch_add(1, std::memory_order_relaxed);
   }
   if (p == nullptr) {
-    s->count_nomem(bin_id(first, size_class));
+    s->count_nomem(bin_id(first, size_class), 1);
     return out_of_memory(first, size_class);
   }
   move_home_slow();
@@ -138,18 +149,23 @@ void* Heap::take_slow(Slot& s, unsigned node, ClassId size_class, bool claimed) 
 
 bool Heap::known_to_be_out(unsigned node, BinId id) const {
   const Drought& drought = state_->droughts[id.rep];
-  return drought.arrivals.load(std::memory_order_relaxed) == state_->nodes[node].arrivals.load() &&
-         monotonic_ns() < drought.until.load(std::memory_order_relaxed);
+  const NodeState& n = state_->nodes[node];
+  if (drought.arrivals.load(std::memory_order_relaxed) != n.arrivals.load()) return false;
+  // When it is time to look again, one thread does.
+  return monotonic_ns() < drought.until.load(std::memory_order_relaxed) || n.asking.load(std::memory_order_relaxed);
 }
 
 void* Heap::out_of_memory(unsigned node, ClassId size_class) {
   NodeState& n = state_->nodes[node];
-  const LockGuard guard(n.growth);
+  Error why;
+  {
+    const LockGuard guard(n.refusal);
+    why = n.why_not;
+  }
   fail(ErrorCode::kNoMemory, "no object of %u bytes on node %u: %zu KiB held, %zu KiB in slabs; %s",
        state_->classes[size_class].size, unsigned{n.id.rep}, n.pages.held() / kKiB, n.pages.used() / kKiB,
-       n.why_not.ok() ? "the limit is reached" : n.why_not.text);
-  if (!n.told) log(LogLevel::kWarning, "%s", last_error().text);
-  n.told = true;
+       why.ok() ? "the limit is reached" : why.text);
+  tell_once(n);
   return nullptr;
 }
 

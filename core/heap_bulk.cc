@@ -42,6 +42,7 @@ ErrorCode Heap::alloc_bulk(Handle handle, void** ptrs, std::size_t n, unsigned f
 }
 
 ErrorCode Heap::pop_bulk(BinId id, void** ptrs, std::size_t n, unsigned flags) {
+  if (n == 0) return ErrorCode::kOk;
   if (pop_bulk(view().all[id.rep], ptrs, n)) [[likely]]
     return ErrorCode::kOk;
   return pop_bulk_slow(id, ptrs, n, flags);
@@ -85,6 +86,7 @@ ErrorCode Heap::gather(BinId id, void** ptrs, std::size_t n, unsigned flags) {
                                ClassId{static_cast<std::uint8_t>(id.rep % kMaxClasses)}, flags, false);
     if (p == nullptr) {
       const ErrorCode code = last_error().code;
+      if (Slot* const s = own_slot_slow(); s != nullptr && code == ErrorCode::kNoMemory) s->count_nomem(id, n - 1);
       free_bulk(ptrs, got);
       return code;
     }

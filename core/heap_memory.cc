@@ -18,10 +18,17 @@ Error limit_reached(NodeId node, Bytes limit, Bytes held) {
                     unsigned{node.rep}, held / kKiB, limit / kKiB);
 }
 
+// Whether the limit lets a new slab of that size be used at all.
+bool has_room_for(const PageHeap& pages, Bytes slab) {
+  const Bytes limit = pages.limit();
+  return limit == kUnlimited || pages.used() + slab + pages.books() <= limit;
+}
+
 void forget_refusals(NodeState& n) FM_REQUIRES(n.growth) {
   n.failures = 0;
   n.no_growth_before = 0;
-  n.told = false;
+  n.told_arrivals.store(0, std::memory_order_relaxed);
+  n.told_until.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -52,8 +59,15 @@ bool Heap::grow_slow(unsigned node, Bytes at_least, Bytes held_before) {
   // A quarter more at a time, from small regions to full-sized ones: what a program holds stays near what it needs.
   const Bytes wanted = std::clamp(n.pages.held() / 4, config_.first_region, config_.region_size);
   const std::uint64_t begin = monotonic_ns();
-  n.why_not = grow_by(node, wanted, at_least);
-  if (n.why_not.ok()) {
+  n.asking.store(true, std::memory_order_relaxed);
+  const Error error = has_room_for(n.pages, at_least) ? grow_by(node, wanted, at_least)
+                                                      : limit_reached(n.id, n.pages.limit(), n.pages.held());
+  n.asking.store(false, std::memory_order_relaxed);
+  {
+    const LockGuard saying(n.refusal);
+    n.why_not = error;
+  }
+  if (error.ok()) {
     forget_refusals(n);
     return true;
   }
@@ -159,6 +173,7 @@ Error Heap::reserve(Bytes size, NodeId node) {
     while (held() < size && error.ok()) {
       const Bytes wanted = std::clamp(size - held(), config_.first_region, config_.region_size);
       error = grow_by(n, wanted, backing_->region_unit());
+      if (error.ok()) forget_refusals(state_->nodes[n]);
     }
     if (held() >= size) return {};
   }

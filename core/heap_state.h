@@ -37,8 +37,14 @@ struct alignas(kLinePair) NodeState {
   Mutex growth{LockRank::kGrowth};                           // one thread at a time asks the backing for this node
   unsigned failures FM_GUARDED_BY(growth) = 0;               // growths that failed in a row
   std::uint64_t no_growth_before FM_GUARDED_BY(growth) = 0;  // monotonic ns: the backing had nothing, again and again
-  Error why_not FM_GUARDED_BY(growth) = {};                  // what it said last
-  bool told FM_GUARDED_BY(growth) = false;  // the log knows; until it changes it need not be told again
+  std::atomic<bool> asking{false};                           // writer: under growth. The backing is being asked
+
+  mutable Mutex refusal{LockRank::kRefusal};
+  Error why_not FM_GUARDED_BY(refusal) = {};  // what the backing said last
+
+  // The log is told once of each shortage, and not more often than every second.
+  std::atomic<std::uint64_t> told_arrivals{0};  // relaxed: a line too many does no harm
+  std::atomic<std::uint64_t> told_until{0};     // monotonic ns
 
   // A thread that finds nothing says so before it looks again, everywhere. Who brings something later then counts it.
   // seq_cst: one of the two sees the other.

@@ -44,9 +44,9 @@ void Slot::unclaim_slow(BinId bin, std::size_t n) {
   caches_[bin.rep].unclaim(n);
 }
 
-void Slot::count_nomem(BinId bin) {
+void Slot::count_nomem(BinId bin, std::uint64_t n) {
   const LockGuard guard(mutex_);
-  ++books_[bin.rep].nomem;
+  books_[bin.rep].nomem += n;
 }
 
 // A thread that needs one object of a class does not take a whole magazine of it: a page's worth at first, then twice

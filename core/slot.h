@@ -61,7 +61,7 @@ class Slot {
   // Undoes a claim of n that another thread's need got in the way of.
   void unclaim_slow(BinId bin, std::size_t n) FM_EXCLUDES(mutex_);
 
-  void count_nomem(BinId bin) FM_EXCLUDES(mutex_);
+  void count_nomem(BinId bin, std::uint64_t n) FM_EXCLUDES(mutex_);
 
   // Everything in the owner's caches back to the bins; magazines too. Returns the objects moved.
   std::size_t flush(Bin* bins, unsigned first, unsigned last, Strays& strays) FM_EXCLUDES(mutex_);

@@ -21,7 +21,7 @@ struct HeapStats {
   Bytes metadata;  // the heap's own books, outside the backing
   std::uint64_t allocs = 0;
   std::uint64_t frees = 0;
-  std::uint64_t nomem = 0;      // calls that failed for want of memory
+  std::uint64_t nomem = 0;      // objects asked for in vain
   std::uint64_t elsewhere = 0;  // served by another node than the one asked
   std::uint64_t misuses = 0;
   unsigned regions = 0;

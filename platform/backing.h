@@ -58,6 +58,9 @@ class Backing {
   // The smallest region and the step between sizes: kRegionUnit, or the page size where that is larger. Constant.
   virtual Bytes region_unit() const = 0;
 
+  // Whether the child of a fork may ask for memory, too. Constant.
+  virtual bool inherited_by_fork() const { return true; }
+
   // Takes `size` bytes (a multiple of region_unit()) of memory of `node`, aligned to region_unit(). All or nothing:
   //   kNoMemory    that much is not to be had now on that node; the heap then asks for less
   //   kNoNode      the node is not there

@@ -15,6 +15,7 @@ enum class LockRank : std::uint8_t {
   kHeapAdmin,    // one heap's configuration changes, reserve, trim
   kStats,        // one heap's statistics are read, or their baselines set
   kGrowth,       // one thread at a time grows a node
+  kRefusal,      // why a node did not grow
   kBacking,      // a backing's own books
   kRegionTable,  // one heap's regions and their IOVAs
   kSlot,         // one slot's caches, against a thread that takes from them

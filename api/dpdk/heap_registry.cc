@@ -60,10 +60,7 @@ Result<core::Heap*> make_heap(const HeapPlan& plan) {
   if (topology->nodes().empty()) return make_error(ErrorCode::kNotReady, "EAL has no sockets: is rte_eal_init() done?");
   if (const Error error = follow_lcores(); !error.ok()) return error;
   const Result<core::Heap*> heap = build(plan, *topology);
-  if (!heap.ok()) {
-    forget_lcores();
-    return heap.error();
-  }
+  if (!heap.ok()) return heap.error();
   all.entries[all.count++] = {plan.name, heap.value(), std::move(topology)};
   return heap.value();
 }
@@ -73,7 +70,6 @@ void destroy_heap(core::Heap* heap) {
   const LockGuard guard(all.mutex);
   for (unsigned i = 0; i < all.count; ++i) {
     if (all.entries[i].heap != heap) continue;
-    forget_lcores();
     heap->destroy();
     for (unsigned k = i + 1; k < all.count; ++k) all.entries[k - 1] = std::move(all.entries[k]);
     all.entries[--all.count] = {};

@@ -56,7 +56,7 @@ int negative(const Error& error) {
   return or_errno(heap.handle_alloc_slow(bin_of(handle), strictness(handle)));
 }
 [[gnu::cold, gnu::noinline]] ErrorCode hfree_slow(core::Heap& heap, core::Handle bin, void* p) {
-  return heap.handle_free_slow(bin, p);
+  return heap.valid(bin) ? heap.handle_free_slow(bin, p) : heap.free_slow(p);  // the pointer knows better
 }
 [[gnu::cold, gnu::noinline]] ErrorCode free_slow(core::Heap& heap, void* p) { return heap.free_slow(p); }
 

@@ -43,7 +43,10 @@ typedef uint32_t rte_fastmem_handle_t;
  */
 int rte_fastmem_init(void);
 
-/** Frees every memzone, and with them every object. Nothing when not initialised. No other thread may be inside. */
+/**
+ * Frees every memzone, and with them every object. Nothing when not initialised. Before rte_eal_cleanup(), and while no
+ * other thread is inside.
+ */
 void rte_fastmem_deinit(void);
 
 /* ---- memory held ------------------------------------------------------------------------------------------------- */
@@ -112,7 +115,11 @@ int rte_fastmem_hlookup(size_t size, size_t align, int socket_id, rte_fastmem_ha
 void *rte_fastmem_halloc(rte_fastmem_handle_t handle, unsigned int flags);
 int rte_fastmem_halloc_bulk(rte_fastmem_handle_t handle, void **ptrs, unsigned int n, unsigned int flags);
 
-/** Of objects that came by this handle, or by one for the same class and socket; others are noticed and sent home. */
+/**
+ * Of objects that came by this handle, or by one for the same class and socket. Others are a mistake that is noticed when
+ * they get back to their slab; until then they may be handed out as objects of this handle. By what is no handle at all
+ * an object is freed as rte_fastmem_free() does.
+ */
 void rte_fastmem_hfree(rte_fastmem_handle_t handle, void *ptr);
 void rte_fastmem_hfree_bulk(rte_fastmem_handle_t handle, void **ptrs, unsigned int n);
 
@@ -141,7 +148,7 @@ struct rte_fastmem_stats {
   uint64_t bytes_in_use;  /**< objects handed out, by class size */
   uint64_t alloc_total;
   uint64_t free_total;
-  uint64_t alloc_nomem; /**< allocations that failed for want of memory */
+  uint64_t alloc_nomem; /**< asked for in vain, for want of memory */
   unsigned int n_classes;
 };
 

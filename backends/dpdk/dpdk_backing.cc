@@ -59,8 +59,7 @@ bool is_socket(int socket) {
 }
 
 rte_iova_t iova_of(const void* p) {
-  if (rte_eal_iova_mode() == RTE_IOVA_VA) return reinterpret_cast<std::uintptr_t>(p);
-  // EAL noted it when it got the page, or was given it with external memory; without hugepages it asks the kernel.
+  // EAL noted it when it got the page, or was given it; without hugepages it may have to ask the kernel.
   const rte_memseg* const page = rte_mem_virt2memseg(p, nullptr);
   if (page == nullptr || page->iova == RTE_BAD_IOVA) return rte_mem_virt2iova(p);
   return page->iova + (reinterpret_cast<std::uintptr_t>(p) - static_cast<std::uintptr_t>(page->addr_64));
@@ -75,6 +74,7 @@ class DpdkBacking final : public Backing {
   const char* name() const override { return "dpdk"; }
   AddressRange window() const override { return window_; }
   Bytes region_unit() const override { return kRegionUnit; }
+  bool inherited_by_fork() const override { return false; }  // the child shares EAL's books with its parent
 
   Result<Region> reserve(Bytes size, NodeId node, Contiguity contiguity) override {
     const int socket = node.rep;
@@ -180,7 +180,9 @@ Result<std::unique_ptr<Backing>> make_dpdk_backing(const DpdkOptions& options) {
   }
   const AddressRange window = eal_window();
   if (window.end == 0) return make_error(ErrorCode::kNotReady, "EAL has no memory: is rte_eal_init() done?");
-  return std::unique_ptr<Backing>(new (std::nothrow) DpdkBacking(options, window));
+  std::unique_ptr<Backing> backing(new (std::nothrow) DpdkBacking(options, window));
+  if (backing == nullptr) return make_error(ErrorCode::kNoMemory, "no memory for the backing itself");
+  return backing;
 }
 
 }  // namespace fastmem

@@ -9,8 +9,7 @@ namespace {
 
 static_assert(RTE_MAX_LCORE < kMaxSlots / 2, "threads without an lcore id need slots, too");
 
-unsigned g_followers = 0;
-void* g_callback = nullptr;
+void* g_callback = nullptr;  // written by follow_lcores() only
 
 SlotId wished_slot() {
   const unsigned lcore = rte_lcore_id();
@@ -32,24 +31,18 @@ void on_lcore_goes(unsigned lcore_id, void* /*arg*/) {
 
 bool is_shared_slot(SlotId slot) { return slot == kNoSlot || slot > slot_of_lcore(RTE_MAX_LCORE - 1); }
 
+// For good: a slot that was given out in between would be nobody's.
 Error follow_lcores() {
-  if (g_followers++ != 0) return {};
-  wish_for_slots(wished_slot, slot_of_lcore(RTE_MAX_LCORE - 1));
-  g_callback = rte_lcore_callback_register("fastmem", on_lcore_comes, on_lcore_goes, nullptr);
-  if (g_callback != nullptr) {
-    if (thread_slot() != wished_slot()) release_thread_slot();  // from before EAL numbered its threads
-    return {};
+  if (g_callback == nullptr) {
+    wish_for_slots(wished_slot, slot_of_lcore(RTE_MAX_LCORE - 1));
+    g_callback = rte_lcore_callback_register("fastmem", on_lcore_comes, on_lcore_goes, nullptr);
+    if (g_callback == nullptr) {
+      wish_for_slots(nullptr, kNoSlot);
+      return make_error(ErrorCode::kNoMemory, "EAL takes no lcore callback: %s", rte_strerror(rte_errno));
+    }
   }
-  g_followers = 0;
-  wish_for_slots(nullptr, kNoSlot);
-  return make_error(ErrorCode::kNoMemory, "EAL takes no lcore callback: %s", rte_strerror(rte_errno));
-}
-
-void forget_lcores() {
-  if (g_followers == 0 || --g_followers != 0) return;
-  rte_lcore_callback_unregister(g_callback);
-  g_callback = nullptr;
-  wish_for_slots(nullptr, kNoSlot);
+  if (thread_slot() != wished_slot()) release_thread_slot();  // from before EAL numbered its threads
+  return {};
 }
 
 }  // namespace fastmem

@@ -2,7 +2,7 @@
 // backends/dpdk/lcore_slots.h -- floor 1. Each lcore id has a slot of its own, so that statistics know lcores.
 // What:      slot n + 1 belongs to lcore n; threads without an lcore id take theirs from above. A thread that registers
 //            with EAL, or unregisters, gives up the slot that it had: its caches are flushed.
-// Threads:   follow_lcores() and forget_lcores() from one thread at a time.
+// Threads:   follow_lcores() from one thread at a time.
 #pragma once
 
 #include "platform/result.h"
@@ -15,8 +15,7 @@ inline SlotId slot_of_lcore(unsigned lcore_id) { return SlotId{static_cast<std::
 // Whether threads without an lcore id use this slot.
 bool is_shared_slot(SlotId slot);
 
-// After rte_eal_init(), before the first allocation. Counted: as many forget_lcores() undo it.
+// After rte_eal_init(), before the first allocation; again does nothing. Lasts as long as the process.
 Error follow_lcores();
-void forget_lcores();
 
 }  // namespace fastmem

@@ -146,5 +146,45 @@ TEST_CASE("memory that another class gives up while this one looks for some is n
   heap->free(rest);
 }
 
+TEST_CASE("each shortage is told, but not more often than every second, and a new limit or reserve begins anew") {
+  TestHeap heap(small_regions());
+  REQUIRE(heap->set_limit(kMiB * 4, node(0)).ok());
+  const LogCapture log;
+  const auto told = [&log] { return log.count(LogLevel::kWarning, "no object of"); };
+  auto all = take_all(heap, 64);
+  CHECK(told() == 1);
+  for (unsigned round = 0; round < 100; ++round) {  // out, in, out, in ...
+    REQUIRE(heap->free(all.back()) == ErrorCode::kOk);
+    REQUIRE((all.back() = heap->alloc(64)) != nullptr);
+    REQUIRE(heap->alloc(64) == nullptr);
+  }
+  CHECK(told() <= 2);
+  const int before = told();
+  REQUIRE(heap->set_limit(kMiB * 8, node(0)).ok());
+  REQUIRE(heap->reserve(kMiB * 8, node(0)).ok());
+  take_all(heap, 64);
+  CHECK(told() == before + 1);
+}
+
+TEST_CASE("a limit below one slab takes no memory that could not be used") {
+  TestHeap heap(small_regions());
+  REQUIRE(heap->set_limit(Bytes{1000}, node(0)).ok());
+  CHECK(heap->alloc(64) == nullptr);
+  CHECK(last_error().code == ErrorCode::kNoMemory);
+  CHECK(heap->stats().backing.rep == 0);
+}
+
+TEST_CASE("a failed bulk counts as many failures as objects, and one of nothing succeeds") {
+  TestHeap heap(small_regions());
+  heap.backing.cap(node(0), kMiB * 4);
+  void* ptrs[64] = {};
+  const auto all = take_all(heap, 64);
+  const auto before = heap->stats();
+  CHECK(heap->alloc_bulk(ptrs, 64, 64) == ErrorCode::kNoMemory);
+  CHECK(heap->stats().nomem == before.nomem + 64);
+  CHECK(heap->stats().allocs - heap->stats().frees == before.allocs - before.frees);
+  CHECK(heap->alloc_bulk(nullptr, 0, 64) == ErrorCode::kOk);
+}
+
 }  // namespace
 }  // namespace fastmem::core

@@ -143,7 +143,7 @@ TEST_CASE("a bin with nothing: nullptr, the claim undone, nothing counted as a m
   const CacheCounts c = b.s.slot.counts(b.bin.id());
   CHECK(c.allocs == 0);
   CHECK(c.alloc_misses == 0);
-  b.s.slot.count_nomem(b.bin.id());
+  b.s.slot.count_nomem(b.bin.id(), 1);
   CHECK(b.s.slot.counts(b.bin.id()).nomem == 1);
   b.bench.add_region(0, 1024);
   CHECK(b.alloc() != nullptr);

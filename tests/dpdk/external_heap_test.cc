@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Memory that the application gave to EAL as a heap of its own: served when its socket is named, and never else.
 #include <doctest/doctest.h>
-#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_fastmem.h>
 #include <rte_malloc.h>
@@ -49,9 +48,7 @@ class ExternalHeap {
   }
   rte_iova_t iova(const void* p) const {
     const std::size_t offset = reinterpret_cast<std::uintptr_t>(p) - reinterpret_cast<std::uintptr_t>(memory_);
-    // Where IOVAs are virtual addresses EAL takes all memory so.
-    return rte_eal_iova_mode() == RTE_IOVA_VA ? reinterpret_cast<std::uintptr_t>(p)
-                                              : iova_of_page(offset / kPage) + offset % kPage;
+    return iova_of_page(offset / kPage) + offset % kPage;
   }
 
  private:

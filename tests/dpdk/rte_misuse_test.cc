@@ -256,5 +256,20 @@ TEST_CASE("a thousand misuses of every kind at random: no crash, and all that wa
   check_sound();
 }
 
+TEST_CASE("an object that is freed by a handle that is none goes home all the same") {
+  const Initialised heap;
+  for (const rte_fastmem_handle_t none : {0u, 1u, 127u, 0xfffffu, ~0u}) {
+    CAPTURE(none);
+    void* p = rte_fastmem_alloc(64, 0, 0);
+    REQUIRE(p != nullptr);
+    rte_fastmem_hfree(none, p);
+    p = rte_fastmem_alloc(64, 0, 0);
+    rte_fastmem_hfree_bulk(none, &p, 1);
+    struct rte_fastmem_stats stats;
+    REQUIRE(rte_fastmem_stats(&stats) == 0);
+    CHECK(stats.bytes_in_use == 0);
+  }
+}
+
 }  // namespace
 }  // namespace fastmem::test
