@@ -96,7 +96,7 @@ EAL_MODES = {
     "single_file": struct(eal = "--single-file-segments", hugepages = 160),
 }
 
-def fastmem_dpdk_test(name, srcs, mode = "no_huge", lcores = "0,1", deps = [], **kwargs):
+def fastmem_dpdk_test(name, srcs, mode = "no_huge", lcores = "0,1", sanitized = True, deps = [], **kwargs):
     """A doctest program inside EAL: main() comes from //tests/dpdk:eal_main, which initialises EAL first."""
     how = EAL_MODES[mode]
     cc_test(
@@ -110,7 +110,7 @@ def fastmem_dpdk_test(name, srcs, mode = "no_huge", lcores = "0,1", deps = [], *
         copts = COPTS + ["-UNDEBUG"] + DPDK_COPTS,
         # Hugepages are few: who needs them runs alone.
         tags = ["exclusive"] if how.hugepages else [],
-        target_compatible_with = NEEDS_DPDK,
+        target_compatible_with = NEEDS_DPDK if sanitized else NEEDS_DPDK + NOT_SANITIZED,
         deps = deps + [
             "//api/dpdk:rte_fastmem",
             "//backends/dpdk",
