@@ -243,6 +243,18 @@ def test_pools(program, still):
     expect("wrong", program.ask("/fastmem/pool", "/fastmem/pool,", "/fastmem/pool,none"), [None] * 3)
 
 
+def packets_under_way(program):
+    pools, = program.ask("/fastmem/pools")
+    return sum(program.ask("/fastmem/pool," + name)[0]["in_use"] for name in pools)
+
+
+def wait_until(condition, seconds=30):
+    """What does not come true in that time is left to the checks that follow."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+
+
 def test_plugin(runtime, plugin):
     """In a program that knows nothing of fastmem."""
     testpmd = shutil.which("dpdk-testpmd")
@@ -255,10 +267,12 @@ def test_plugin(runtime, plugin):
                  "-i --total-num-mbufs=2048", LD_LIBRARY_PATH=folder) as program:
         program.wait_for_socket()
         test_without_a_heap(program)
-        for command in ("start", "stop"):
-            program.begin(command)
-            time.sleep(0.5)
-            test_pools(program, still=command == "stop")
+        program.begin("start")
+        wait_until(lambda: packets_under_way(program) > 0)
+        test_pools(program, still=False)
+        program.begin("stop")
+        wait_until(lambda: packets_under_way(program) == 0)
+        test_pools(program, still=True)
         program.begin("quit")
 
 
