@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "api/default_heap.h"
+#include "api/errors.h"
 
 namespace fastmem::c_api {
 
@@ -14,29 +15,6 @@ inline core::Heap* unwrap(fastmem_heap_t* heap) {
   return heap != nullptr ? reinterpret_cast<core::Heap*>(heap) : default_heap_slow();
 }
 inline fastmem_heap_t* wrap(core::Heap* heap) { return reinterpret_cast<fastmem_heap_t*>(heap); }
-
-inline int to_errno(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kOk:
-      return 0;
-    case ErrorCode::kNoMemory:
-      return ENOMEM;
-    case ErrorCode::kTooBig:
-      return E2BIG;
-    case ErrorCode::kNoNode:
-    case ErrorCode::kNotReady:
-      return ENODEV;
-    case ErrorCode::kUnsupported:
-      return ENOTSUP;
-    case ErrorCode::kPermission:
-      return EPERM;
-    case ErrorCode::kInvalid:
-    case ErrorCode::kForeignPointer:
-    case ErrorCode::kDoubleFree:
-      break;
-  }
-  return EINVAL;
-}
 
 // Remembers the error for fastmem_error_text().
 inline int negative(const Error& error) {

@@ -104,5 +104,6 @@ class alignas(kLinePair) Bin {
 };
 
 static_assert(Shareable<Bin>);
+static_assert(alignof(Bin) == kLinePair && sizeof(Bin) % kLinePair == 0);  // one's refill slows no neighbour
 
 }  // namespace fastmem::core

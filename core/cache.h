@@ -7,7 +7,8 @@
 //            every running thread pass a barrier (heavy_fence), and reads `top`. A pop lowers `top` first and looks at
 //            `base` after it (light_fence), so one of the two sees the other: Chase and Lev's deque ("Dynamic circular
 //            work-stealing deque", SPAA 2005) with the owner's fence paid by the thief. See Slot::steal_slow().
-// Invariant: base <= top <= end, but for the instant between an owner's failed claim() and its slow twin.
+// Invariant: base <= top <= end, but for the instant between an owner's failed claim() and its slow twin, and but for a
+//            closed cache, whose end is 0.
 #pragma once
 
 #include <atomic>
@@ -86,6 +87,7 @@ class Cache {
   void** top_acquire() const { return at(top_.load(std::memory_order_acquire)); }
   void** base() const { return at(base_.load(std::memory_order_relaxed)); }
   void** end() const { return at(end_.load(std::memory_order_relaxed)); }
+  // The next push takes its slow twin; what is in it stays.
   void close() { end_.store(0, std::memory_order_relaxed); }
   void set_base(void** base) { base_.store(of(base), std::memory_order_relaxed); }
 

@@ -216,8 +216,6 @@ Slot* Heap::slot_or_new(SlotId id) {
   return s;
 }
 
-bool Heap::prepare_slot(SlotId id) { return slot_or_new(id) != nullptr; }
-
 Slot* Heap::open_slot_slow(SlotId id) {
   Slot* const s = slot_or_new(id);
   if (s == nullptr) return slot(0);

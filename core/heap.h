@@ -186,9 +186,9 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Result<Bytes> limit(NodeId node) const;
   void flush();
   Bytes trim();
-  // Before other threads use the heap: makes a slot's books ahead of its thread's first allocation. false: no memory
-  // for them, they come on need.
-  bool prepare_slot(SlotId id);
+  // Before other threads use the heap: makes a slot's books ahead of its thread's first allocation. Without
+  // memory for them they come on need.
+  void prepare_slot(SlotId id) { slot_or_new(id); }
 
   // ---- what it is and what it did ---------------------------------------------------------------------------------
 
@@ -198,6 +198,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Result<SlotStats> slot_stats(unsigned slot) const;
   Result<SlotStats> slot_class_stats(unsigned slot, std::size_t class_size) const;
   Result<NodeStats> node_stats(NodeId node) const;
+  NodeId node_at(unsigned index) const { return state_->nodes[index].id; }  // of stats().nodes
   // The regions now, at most out.size() of them. Returns how many were written.
   std::size_t regions(std::span<RegionStats> out) const;
   void reset_stats();

@@ -224,10 +224,11 @@ ErrorCode Heap::settle(const Strays& strays, const void* p) {
 
 ErrorCode Heap::settle_one(const Strays::Entry& stray) {
   switch (stray.why) {
-    case Stray::kOtherBin: {  // noted as an arrival by who came here
+    case Stray::kOtherBin: {
       report::wrong_class_free(config_.misuse, stray.object, home_of(stray.came_to), home_of(stray.found_in));
       Strays again;  // not in its bin either: it stays where it is, reported once
       bin(stray.found_in).drain(&stray.object, 1, again);
+      state_->nodes[stray.found_in.rep / kMaxClasses].note_arrival();
       return ErrorCode::kInvalid;
     }
     case Stray::kWasFree:

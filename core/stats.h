@@ -56,6 +56,15 @@ struct SlotStats {
   std::uint64_t nomem = 0;
   std::uint64_t free_hits = 0;
   std::uint64_t free_misses = 0;
+
+  void add(const SlotStats& o) {
+    cached += o.cached;
+    alloc_hits += o.alloc_hits;
+    alloc_misses += o.alloc_misses;
+    nomem += o.nomem;
+    free_hits += o.free_hits;
+    free_misses += o.free_misses;
+  }
 };
 
 struct NodeStats {

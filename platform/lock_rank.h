@@ -8,8 +8,7 @@
 namespace fastmem {
 
 enum class LockRank : std::uint8_t {
-  kAdmission,    // one thread at a time makes or ends what a face of the library stands for
-  kDefaultHeap,  // one thread makes the default heap; which heaps have names
+  kDefaultHeap,  // one thread makes the default heap; the DPDK heap comes and goes
   kHeapList,     // which heaps exist in this process
   kSlotTable,    // which thread has which slot
   kHeapAdmin,    // one heap's configuration changes, reserve, trim

@@ -1,27 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // api/dpdk/rte_fastmem.cc -- floor 3 (api). rte_fastmem.h: objects, handles, memory held.
-#include <rte_eal.h>
 #include <rte_errno.h>
-#include <rte_malloc.h>
 
-#include <algorithm>
-
-#include "api/dpdk/heap_registry.h"
 #include "api/dpdk/rte_heap.h"
 
 using namespace fastmem;        // NOLINT: the bodies of rte_fastmem.h
 using namespace fastmem::dpdk;  // NOLINT
 
-constinit std::atomic<core::Heap*> fastmem::dpdk::g_rte_heap{&core::Heap::absent};
-
 namespace {
 
 static_assert(RTE_FASTMEM_F_ZERO == core::kZero);
-
-constexpr Bytes kRegion = kMiB * 128;
-constexpr Bytes kLeastRegion = kMiB * 4;
-
-constinit Mutex g_coming_and_going{LockRank::kAdmission};  // guards: g_rte_heap changes
 
 // A handle is a class on a node, and in bit 0 whether that node was named. One comparison tells whether it may be one.
 bool is_bin(const core::Heap& heap, rte_fastmem_handle_t handle) { return heap.in_range(unsigned{handle >> 1}); }
@@ -30,11 +18,11 @@ rte_fastmem_handle_t to_handle(core::Handle bin, bool named) { return unsigned{b
 unsigned strictness(rte_fastmem_handle_t handle) { return (handle & 1) != 0 ? core::kStrict : 0; }
 
 [[gnu::cold, gnu::noinline]] void* no_object() {
-  rte_errno = to_errno(last_error().code);
+  rte_errno = to_rte_errno(last_error().code);
   return nullptr;
 }
 [[gnu::cold, gnu::noinline]] void* no_object(ErrorCode code) {
-  rte_errno = to_errno(code);
+  rte_errno = to_rte_errno(code);
   return nullptr;
 }
 void* or_errno(void* p) { return p != nullptr ? p : no_object(); }
@@ -43,10 +31,10 @@ ErrorCode unknown_flags(unsigned flags) { return fail(ErrorCode::kInvalid, "unkn
 ErrorCode not_a_handle(rte_fastmem_handle_t handle) { return fail(ErrorCode::kInvalid, "not a handle: %#x", handle); }
 bool known(unsigned flags) { return (flags & ~RTE_FASTMEM_F_ZERO) == 0; }
 
-int negative(ErrorCode code) { return code == ErrorCode::kOk ? 0 : -to_errno(code); }
+int negative(ErrorCode code) { return code == ErrorCode::kOk ? 0 : -to_rte_errno(code); }
 int negative(const Error& error) {
   if (!error.ok()) set_last_error(error);
-  return -to_errno(error.code);
+  return -to_rte_errno(error.code);
 }
 
 [[gnu::cold, gnu::noinline]] void* alloc_slow(core::Heap& heap, std::size_t size) {
@@ -76,36 +64,20 @@ int negative(const Error& error) {
   return or_errno(heap.alloc_with(bin_of(handle), flags | strictness(handle)));
 }
 
-// Where EAL cannot grow, one heap must not take all there is for its first object.
-Bytes first_region() {
-  if (rte_eal_has_hugepages() != 0) return kRegion;
-  rte_malloc_socket_stats stats{};
-  rte_malloc_get_socket_stats(static_cast<int>(rte_socket_id_by_idx(0)), &stats);
-  return std::clamp(round_down(Bytes{stats.heap_totalsz_bytes} / 8, kLeastRegion), kLeastRegion, kRegion);
-}
-
 }  // namespace
 
 // ---- coming and going ----------------------------------------------------------------------------------------------
 
 int rte_fastmem_init(void) {
-  const LockGuard guard(g_coming_and_going);
-  if (!rte_heap().is_absent()) return -EBUSY;
-  const Result<core::Heap*> heap = make_heap({"rte_fastmem", "fastmem", first_region()});
-  if (!heap.ok()) return negative(heap.error());
-  g_rte_heap.store(heap.value(), std::memory_order_release);
-  return 0;
+  bool existed = false;
+  const Error error = make_rte_heap(existed);
+  return existed ? -EBUSY : negative(error);
 }
 
-void rte_fastmem_deinit(void) {
-  const LockGuard guard(g_coming_and_going);
-  core::Heap* const heap = g_rte_heap.exchange(&core::Heap::absent, std::memory_order_acq_rel);
-  if (!heap->is_absent()) destroy_heap(heap);
-}
-
-// The hot ones begin a cache line each: two of them in one make calls that follow each other slower.
+void rte_fastmem_deinit(void) { destroy_rte_heap(); }
 
 // ---- objects -------------------------------------------------------------------------------------------------------
+// The hot ones begin a cache line each: two of them in one make calls that follow each other slower.
 
 [[gnu::aligned(64)]] void* rte_fastmem_alloc(size_t size, size_t align, unsigned int flags) {
   if ((align | flags) != 0) [[unlikely]]

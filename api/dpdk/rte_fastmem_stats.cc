@@ -27,29 +27,6 @@ void copy_counts(const core::SlotStats& from, Out& to) {
   to.free_cache_misses = from.free_misses;
 }
 
-void add(core::SlotStats& sum, const core::SlotStats& more) {
-  sum.alloc_hits += more.alloc_hits;
-  sum.alloc_misses += more.alloc_misses;
-  sum.nomem += more.nomem;
-  sum.free_hits += more.free_hits;
-  sum.free_misses += more.free_misses;
-}
-
-// A slot that nobody has used yet counted nothing.
-core::SlotStats of_slot(unsigned slot, std::size_t class_size) {
-  const Result<core::SlotStats> stats =
-      class_size == 0 ? rte_heap().slot_stats(slot) : rte_heap().slot_class_stats(slot, class_size);
-  return stats.ok() ? stats.value() : core::SlotStats{};
-}
-
-core::SlotStats of_shared(std::size_t class_size) {
-  core::SlotStats sum;
-  for (unsigned slot = 0; slot < kMaxSlots; ++slot) {
-    if (is_shared_slot(SlotId{static_cast<std::uint16_t>(slot)})) add(sum, of_slot(slot, class_size));
-  }
-  return sum;
-}
-
 }  // namespace
 
 int rte_fastmem_stats(struct rte_fastmem_stats* stats) {
@@ -86,7 +63,7 @@ int rte_fastmem_stats_class(size_t class_size, struct rte_fastmem_class_stats* s
 int rte_fastmem_stats_lcore(unsigned int lcore_id, struct rte_fastmem_lcore_stats* stats) {
   if (const int error = refuse(stats)) return error;
   if (lcore_id >= RTE_MAX_LCORE) return -EINVAL;
-  copy_counts(of_slot(slot_of_lcore(lcore_id).rep, 0), *stats);
+  copy_counts(stats_of_slot(rte_heap(), slot_of_lcore(lcore_id), 0), *stats);
   return 0;
 }
 
@@ -95,13 +72,13 @@ int rte_fastmem_stats_lcore_class(unsigned int lcore_id, size_t class_size,
   if (const int error = refuse(stats)) return error;
   if (lcore_id >= RTE_MAX_LCORE || !is_class(class_size)) return -EINVAL;
   stats->class_size = class_size;
-  copy_counts(of_slot(slot_of_lcore(lcore_id).rep, class_size), *stats);
+  copy_counts(stats_of_slot(rte_heap(), slot_of_lcore(lcore_id), class_size), *stats);
   return 0;
 }
 
 int rte_fastmem_stats_shared(struct rte_fastmem_lcore_stats* stats) {
   if (const int error = refuse(stats)) return error;
-  copy_counts(of_shared(0), *stats);
+  copy_counts(stats_of_shared(rte_heap(), 0), *stats);
   return 0;
 }
 
@@ -109,7 +86,7 @@ int rte_fastmem_stats_shared_class(size_t class_size, struct rte_fastmem_lcore_c
   if (const int error = refuse(stats)) return error;
   if (!is_class(class_size)) return -EINVAL;
   stats->class_size = class_size;
-  copy_counts(of_shared(class_size), *stats);
+  copy_counts(stats_of_shared(rte_heap(), class_size), *stats);
   return 0;
 }
 

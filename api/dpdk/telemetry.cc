@@ -13,9 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "api/dpdk/heap_registry.h"
+#include "api/dpdk/rte_heap.h"
 #include "api/dpdk/telemetry_answer.h"
-#include "backends/dpdk/dpdk_topology.h"
 #include "backends/dpdk/lcore_slots.h"
 
 namespace fastmem::dpdk {
@@ -43,17 +42,14 @@ Numbered parse_numbered(const char* params) {
   return out;
 }
 
-bool any_heap() {
-  return with_heap(nullptr, [](const char*, core::Heap&) {});
-}
-
-// An answer about one heap: a dictionary that `fill` completes, or its negative errno.
+// An answer about the heap: a dictionary that `fill` completes, or its negative errno.
 template <class Fill>
 int answer(rte_tel_data* out, const char* heap_name, Fill fill) {
   rte_tel_data_start_dict(out);
+  const bool meant = heap_name == nullptr || heap_name[0] == '\0' || std::strcmp(heap_name, kHeapName) == 0;
   int result = 0;
-  const bool found = with_heap(heap_name, [&](const char*, core::Heap& heap) { result = fill(heap); });
-  return found || !any_heap() ? result : -ENOENT;
+  with_rte_heap([&](core::Heap& heap) { result = meant ? fill(heap) : -ENOENT; });
+  return result;
 }
 
 template <class Fill>
@@ -67,7 +63,7 @@ int answer_numbered(rte_tel_data* out, const char* params, Fill fill) {
 
 int on_list(const char* /*command*/, const char* /*params*/, rte_tel_data* out) {
   rte_tel_data_start_array(out, RTE_TEL_STRING_VAL);
-  for_each_heap([out](const char* name, core::Heap&) { rte_tel_data_add_array_string(out, name); });
+  with_rte_heap([out](core::Heap&) { rte_tel_data_add_array_string(out, kHeapName); });
   return 0;
 }
 
@@ -129,25 +125,6 @@ int on_class(const char* /*command*/, const char* params, rte_tel_data* out) {
 
 // ---- lcores --------------------------------------------------------------------------------------------------------
 
-void add(core::SlotStats& sum, const core::SlotStats& more) {
-  sum.cached += more.cached;
-  sum.alloc_hits += more.alloc_hits;
-  sum.alloc_misses += more.alloc_misses;
-  sum.nomem += more.nomem;
-  sum.free_hits += more.free_hits;
-  sum.free_misses += more.free_misses;
-}
-
-core::SlotStats of_shared(const core::Heap& heap) {
-  core::SlotStats sum;
-  for (unsigned slot = 0; slot < kMaxSlots; ++slot) {
-    if (!is_shared_slot(SlotId{static_cast<std::uint16_t>(slot)})) continue;
-    const Result<core::SlotStats> stats = heap.slot_stats(slot);
-    if (stats.ok()) add(sum, stats.value());
-  }
-  return sum;
-}
-
 void put_brief(rte_tel_data* out, const core::SlotStats& s) {
   put(out, "allocs", s.alloc_hits + s.alloc_misses);
   put(out, "frees", s.free_hits + s.free_misses);
@@ -167,7 +144,7 @@ void put_all(rte_tel_data* out, const core::SlotStats& s) {
 // The lcores that ever used the heap, and all other threads together.
 int on_lcores(const char* /*command*/, const char* params, rte_tel_data* out) {
   return answer(out, params, [out](const core::Heap& heap) {
-    put_dict(out, "shared", [&](rte_tel_data* inner) { put_brief(inner, of_shared(heap)); });
+    put_dict(out, "shared", [&](rte_tel_data* inner) { put_brief(inner, stats_of_shared(heap, 0)); });
     for (unsigned lcore = 0; lcore < RTE_MAX_LCORE; ++lcore) {
       const Result<core::SlotStats> stats = heap.slot_stats(slot_of_lcore(lcore).rep);
       if (!stats.ok()) continue;
@@ -184,14 +161,13 @@ int on_lcore(const char* /*command*/, const char* params, rte_tel_data* out) {
     const char* const rest = params + kLength;
     if (*rest != '\0' && *rest != ',') return -EINVAL;
     return answer(out, *rest == ',' ? rest + 1 : "", [out](const core::Heap& heap) {
-      put_all(out, of_shared(heap));
+      put_all(out, stats_of_shared(heap, 0));
       return 0;
     });
   }
   return answer_numbered(out, params, [out](const core::Heap& heap, unsigned long lcore) {
     if (lcore >= RTE_MAX_LCORE) return -EINVAL;
-    const Result<core::SlotStats> stats = heap.slot_stats(slot_of_lcore(static_cast<unsigned>(lcore)).rep);
-    put_all(out, stats.ok() ? stats.value() : core::SlotStats{});
+    put_all(out, stats_of_slot(heap, slot_of_lcore(static_cast<unsigned>(lcore)), 0));
     return 0;
   });
 }
@@ -212,15 +188,11 @@ int put_node(rte_tel_data* out, const core::Heap& heap, unsigned long id) {
   return 0;
 }
 
-// The heap has the nodes that EAL had when it was made.
 int on_nodes(const char* /*command*/, const char* params, rte_tel_data* out) {
   return answer(out, params, [out](const core::Heap& heap) {
-    const auto topology = make_dpdk_topology();
-    if (topology == nullptr) return -ENOMEM;
-    for (const NodeInfo& node : topology->nodes()) {
-      if (!heap.node_stats(node.id).ok()) continue;
-      put_dict(out, std::to_string(node.id.rep).c_str(),
-               [&](rte_tel_data* inner) { put_node(inner, heap, node.id.rep); });
+    for (unsigned n = 0; n < heap.stats().nodes; ++n) {
+      const unsigned id = heap.node_at(n).rep;
+      put_dict(out, std::to_string(id).c_str(), [&](rte_tel_data* inner) { put_node(inner, heap, id); });
     }
     return 0;
   });
@@ -271,13 +243,7 @@ int on_region(const char* /*command*/, const char* params, rte_tel_data* out) {
 
 // ---- registration --------------------------------------------------------------------------------------------------
 
-struct Command {
-  const char* name;
-  telemetry_cb function;
-  const char* help;
-};
-
-constexpr Command kCommands[] = {
+constexpr TelemetryCommand kCommands[] = {
     {"/fastmem/list", on_list, "Names of the heaps. Takes no parameters"},
     {"/fastmem/heap", on_heap, "Totals of a heap, memory in bytes. Parameters: [heap]"},
     {"/fastmem/classes", on_classes, "Objects in use by class size. Parameters: [heap]"},
@@ -290,12 +256,7 @@ constexpr Command kCommands[] = {
     {"/fastmem/region", on_region, "One region. Parameters: index[,heap]"},
 };
 
-RTE_INIT(fastmem_register_telemetry) {
-  for (const Command& command : kCommands) {
-    if (rte_telemetry_register_cmd(command.name, command.function, command.help) == 0) continue;
-    std::fprintf(stderr, "fastmem: telemetry does not take %s\n", command.name);
-  }
-}
+RTE_INIT(fastmem_register_telemetry) { register_commands(kCommands); }
 
 }  // namespace
 }  // namespace fastmem::dpdk

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// api/dpdk/telemetry_answer.h -- floor 3 (api). Telemetry's data, under one set of names for all versions of DPDK.
+// api/dpdk/telemetry_answer.h -- floor 3 (api). Telemetry's data and commands, alike for all versions of DPDK.
 // Limits:    EAL turns an answer into text of at most 16 KiB and leaves out what does not fit: answers that grow with
 //            the machine have to stay below. A dictionary has 256 entries, a name 63 characters.
 #pragma once
@@ -8,6 +8,8 @@
 #include <rte_version.h>
 
 #include <cstdint>
+#include <cstdio>
+#include <span>
 
 namespace fastmem::dpdk {
 
@@ -27,6 +29,19 @@ void put_dict(rte_tel_data* dict, const char* name, Fill fill) {
   rte_tel_data_start_dict(inner);
   fill(inner);
   if (rte_tel_data_add_dict_container(dict, name, inner, 0) != 0) rte_tel_data_free(inner);
+}
+
+struct TelemetryCommand {
+  const char* name;
+  telemetry_cb function;
+  const char* help;
+};
+
+inline void register_commands(std::span<const TelemetryCommand> commands) {
+  for (const TelemetryCommand& command : commands) {
+    if (rte_telemetry_register_cmd(command.name, command.function, command.help) == 0) continue;
+    std::fprintf(stderr, "fastmem: telemetry does not take %s\n", command.name);
+  }
 }
 
 }  // namespace fastmem::dpdk

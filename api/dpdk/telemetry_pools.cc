@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
 #include "api/dpdk/pointer_pool.h"
@@ -51,15 +50,12 @@ int on_pool(const char* /*command*/, const char* params, rte_tel_data* out) {
   return 0;
 }
 
-void add_command(const char* name, telemetry_cb function, const char* help) {
-  if (rte_telemetry_register_cmd(name, function, help) == 0) return;
-  std::fprintf(stderr, "fastmem: telemetry does not take %s\n", name);
-}
+constexpr TelemetryCommand kCommands[] = {
+    {"/fastmem/pools", on_pools, "Names of the mempools with the ops fastmem. Takes no parameters"},
+    {"/fastmem/pool", on_pool, "Where a mempool's objects are. Parameters: name"},
+};
 
-RTE_INIT(fastmem_register_pool_telemetry) {
-  add_command("/fastmem/pools", on_pools, "Names of the mempools with the ops fastmem. Takes no parameters");
-  add_command("/fastmem/pool", on_pool, "Where a mempool's objects are. Parameters: name");
-}
+RTE_INIT(fastmem_register_pool_telemetry) { register_commands(kCommands); }
 
 }  // namespace
 }  // namespace fastmem::dpdk

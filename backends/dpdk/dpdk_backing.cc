@@ -152,12 +152,12 @@ class DpdkBacking final : public Backing {
   }
 
   static Error no_zone(Bytes size, int socket, int why) {
-    rte_malloc_socket_stats stats{};
-    rte_malloc_get_socket_stats(socket, &stats);
     if (why == ENOSPC) {
       return make_error(ErrorCode::kNoMemory, "EAL has no memzone left (%u in all): fewer, larger regions need fewer",
                         unsigned{RTE_MAX_MEMZONE});
     }
+    rte_malloc_socket_stats stats{};
+    rte_malloc_get_socket_stats(socket, &stats);
     return make_error(ErrorCode::kNoMemory,
                       "no memzone of %zu MiB on socket %d: EAL's heap there has %zu MiB, %zu MiB free, at most %zu MiB "
                       "in one piece; it grows with free hugepages only (dpdk-hugepages.py --show), and not at all with "

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <span>
 #include <sstream>
 #include <string>
 
@@ -70,6 +71,13 @@ inline void compare_with_golden(const HotCall& call, const std::map<std::string,
   const auto expected = golden.find(call.name);
   CHECK_MESSAGE(expected != golden.end(), "not in instructions.txt; it takes ", instructions);
   if (expected != golden.end()) CHECK(instructions == expected->second);
+}
+
+inline void compare_with_golden(std::span<const HotCall> calls) {
+  const auto golden = golden_counts("tests/golden/instructions.txt");
+  const std::string why = not_comparable(golden);
+  if (!why.empty()) FM_SKIP(why.c_str());
+  for (const HotCall& call : calls) compare_with_golden(call, golden);
 }
 
 }  // namespace fastmem::test

@@ -31,9 +31,9 @@ SlotId claim_with_wish(unsigned wished) {
   return got;
 }
 
-TEST_CASE("slots of threads that live at once differ") {
-  std::latch claimed(8);
-  std::vector<SlotId> slots(8);
+std::vector<SlotId> claim_at_once(unsigned n) {
+  std::latch claimed(n);
+  std::vector<SlotId> slots(n);
   std::vector<std::thread> threads;
   for (SlotId& slot : slots) {
     threads.emplace_back([&] {
@@ -42,6 +42,11 @@ TEST_CASE("slots of threads that live at once differ") {
     });
   }
   for (std::thread& thread : threads) thread.join();
+  return slots;
+}
+
+TEST_CASE("slots of threads that live at once differ") {
+  const std::vector<SlotId> slots = claim_at_once(8);
   CHECK(std::set<SlotId>(slots.begin(), slots.end()).size() == 8);
 }
 
@@ -87,16 +92,7 @@ TEST_CASE("a slot that was given up goes to the next, and its thread gets anothe
 
 TEST_CASE("when the unreserved slots are taken, there is none") {
   const Wishes wishes(kMaxSlots - 3);
-  std::latch claimed(4);
-  std::vector<SlotId> slots(4);
-  std::vector<std::thread> threads;
-  for (SlotId& slot : slots) {
-    threads.emplace_back([&] {
-      slot = claim_thread_slot();
-      claimed.arrive_and_wait();
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
+  const std::vector<SlotId> slots = claim_at_once(4);
   unsigned without = 0;
   for (const SlotId slot : slots) without += slot == kNoSlot ? 1 : 0;
   CHECK(without == 2);
