@@ -271,6 +271,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before, Looks looks);
   bool grow_slow(unsigned node, Bytes at_least, Bytes held_before);
   Error grow_by(unsigned node, Bytes wanted, Bytes at_least);
+  Error add_piece(unsigned node, Bytes least, const Error& why_no_region);
   Error install_region(const Region& region, unsigned node);
   bool release_empty_slabs(unsigned node, bool with_depots);
   bool reclaim_slow(unsigned node);

@@ -13,6 +13,8 @@ constexpr unsigned kBackoffAfter = 3;                // refusals in a row, then 
 constexpr std::uint64_t kBackoffLeast = 10'000'000;  // ... for so many ns, or ...
 constexpr std::uint64_t kBackoffShare = 20;          // ... so many times as long as the last one took
 
+static_assert(kPieceUnit.rep == kGranule);
+
 Error limit_reached(NodeId node, Bytes limit, Bytes held) {
   return make_error(ErrorCode::kNoMemory, "the limit of node %u is reached: %zu KiB held, the limit is %zu KiB",
                     unsigned{node.rep}, held / kKiB, limit / kKiB);
@@ -93,16 +95,23 @@ Error Heap::grow_by(unsigned node, Bytes wanted, Bytes at_least) {
   for (;;) {
     Result<Region> region = backing_->reserve(size, id, Contiguity::kAny);
     if (region.ok()) return install_region(*region, node);
-    if (region.code() != ErrorCode::kNoMemory || size <= least) return region.error();
+    if (region.code() != ErrorCode::kNoMemory) return region.error();
+    if (size <= least) return add_piece(node, at_least, region.error());
     size = std::max(round_up(size / 2, unit), least);
   }
+}
+
+Error Heap::add_piece(unsigned node, Bytes least, const Error& why_no_region) {
+  Result<Region> piece = backing_->reserve_piece(least, state_->nodes[node].id);
+  return piece.ok() ? install_region(*piece, node) : why_no_region;
 }
 
 Error Heap::install_region(const Region& region, unsigned node) {
   const auto first = static_cast<ExtentIndex>(map_.granule_of(region.base));
   const auto granules = static_cast<std::uint32_t>(region.size.rep / kGranule);
   FM_CHECK(first < map_.granules() && granules <= map_.granules() - first);
-  FM_CHECK(reinterpret_cast<std::uintptr_t>(region.base) % kRegionUnit.rep == 0 && granules != 0);
+  FM_CHECK(reinterpret_cast<std::uintptr_t>(region.base) % kGranule == 0 && region.size.rep % kGranule == 0);
+  FM_CHECK(granules != 0);
   FM_CHECK(is_power_of_two(region.page_size.rep) && region.page_size <= region.size);
   const Bytes map_bytes{granules * sizeof(std::uint16_t)};
   const Bytes extent_bytes{granules * sizeof(Extent)};
@@ -172,7 +181,7 @@ Error Heap::reserve(Bytes size, NodeId node) {
     error = {};
     while (held() < size && error.ok()) {
       const Bytes wanted = std::clamp(size - held(), config_.first_region, config_.region_size);
-      error = grow_by(n, wanted, backing_->region_unit());
+      error = grow_by(n, wanted, Bytes{kGranule});
       if (error.ok()) forget_refusals(state_->nodes[n]);
     }
     if (held() >= size) return {};

@@ -68,11 +68,11 @@ struct Drought {
 };
 
 struct HeapState {
-  HeapState(void* arena_base, Bytes arena_size, Profile profile_)
+  HeapState(void* arena_base, Bytes arena_size, Profile profile_, bool in_pieces)
       : header{kStateMagic, kStateVersion, layout()},
         arena(arena_base, arena_size),
         profile(profile_),
-        classes(size_classes(profile_)),
+        classes(in_pieces ? in_least_slabs(size_classes(profile_)) : size_classes(profile_)),
         regions(&arena) {}
 
   static constexpr std::uint32_t layout() {

@@ -47,8 +47,7 @@ struct SizeClasses {
 namespace size_class_detail {
 
 // The fewest granules that lose at most a thirty-second: a heap of a few objects of many classes stays small.
-constexpr std::uint32_t slab_granules(Profile profile, std::uint32_t size) {
-  if (profile == Profile::kRfc) return static_cast<std::uint32_t>(2 * kMiB.rep / kGranule);
+constexpr std::uint32_t least_slab(std::uint32_t size) {
   std::uint32_t n = 1;
   while (n * kGranule % size > n * kGranule / 32) ++n;
   return n;
@@ -65,10 +64,14 @@ constexpr std::uint16_t depot_capacity(std::uint32_t size, std::uint16_t magazin
   return static_cast<std::uint16_t>(n > 64 ? 64 : n);
 }
 
-constexpr SizeClass make_class(Profile profile, std::uint32_t size) {
+constexpr std::uint32_t slab_granules(Profile profile, std::uint32_t size) {
+  return profile == Profile::kRfc ? static_cast<std::uint32_t>(2 * kMiB.rep / kGranule) : least_slab(size);
+}
+
+constexpr SizeClass make_class(std::uint32_t size, std::uint32_t slab_granules) {
   SizeClass c;
   c.size = size;
-  c.granules = slab_granules(profile, size);
+  c.granules = slab_granules;
   c.objects = static_cast<std::uint32_t>(c.granules * kGranule / size);
   c.align = size & (~size + 1);
   c.reciprocal = ((std::uint64_t{1} << kReciprocalShift) + size - 1) / size;
@@ -81,21 +84,18 @@ constexpr SizeClass make_class(Profile profile, std::uint32_t size) {
 
 constexpr SizeClasses make_size_classes(Profile profile) {
   SizeClasses all;
+  const auto add = [&all, profile](std::uint32_t size) {
+    all.classes[++all.count] = size_class_detail::make_class(size, size_class_detail::slab_granules(profile, size));
+  };
   if (profile == Profile::kRfc) {
-    for (std::uint32_t size = 8; size <= kMaxSize; size *= 2) {
-      all.classes[++all.count] = size_class_detail::make_class(profile, size);
-    }
+    for (std::uint32_t size = 8; size <= kMaxSize; size *= 2) add(size);
     return all;
   }
-  for (std::uint32_t size = 16; size < 64; size += 16) {
-    all.classes[++all.count] = size_class_detail::make_class(profile, size);
-  }
+  for (std::uint32_t size = 16; size < 64; size += 16) add(size);
   for (std::uint32_t doubling = 64; doubling < kMaxSize; doubling *= 2) {
-    for (std::uint32_t quarter = 4; quarter < 8; ++quarter) {
-      all.classes[++all.count] = size_class_detail::make_class(profile, doubling / 4 * quarter);
-    }
+    for (std::uint32_t quarter = 4; quarter < 8; ++quarter) add(doubling / 4 * quarter);
   }
-  all.classes[++all.count] = size_class_detail::make_class(profile, kMaxSize);
+  add(kMaxSize);
   return all;
 }
 
@@ -105,6 +105,15 @@ static_assert(kFineClasses.count < kMaxClasses && kRfcClasses.count == 18);
 
 constexpr const SizeClasses& size_classes(Profile profile) {
   return profile == Profile::kFine ? kFineClasses : kRfcClasses;
+}
+
+// The same classes where memory lies in pieces that hold no large slab.
+constexpr SizeClasses in_least_slabs(SizeClasses all) {
+  for (unsigned i = 1; i <= all.count; ++i) {
+    const std::uint32_t size = all.classes[i].size;
+    all.classes[i] = size_class_detail::make_class(size, size_class_detail::least_slab(size));
+  }
+  return all;
 }
 
 // The smallest class that holds `size`, by arithmetic; kNoClass for 0 and above kMaxSize.

@@ -6,8 +6,7 @@ namespace fastmem::core {
 namespace {
 
 // Classes ascend and fill their slabs but for a thirty-second, and the reciprocal finds every object's index.
-constexpr bool classes_are_sound(Profile profile) {
-  const SizeClasses& all = size_classes(profile);
+constexpr bool classes_are_sound(const SizeClasses& all) {
   for (unsigned i = 1; i <= all.count; ++i) {
     const SizeClass& c = all.classes[i];
     if (i > 1 && c.size <= all.classes[i - 1].size) return false;
@@ -43,7 +42,8 @@ constexpr bool sizes_find_their_class(Profile profile) {
   return true;
 }
 
-static_assert(classes_are_sound(Profile::kFine) && classes_are_sound(Profile::kRfc));
+static_assert(classes_are_sound(kFineClasses) && classes_are_sound(kRfcClasses));
+static_assert(classes_are_sound(in_least_slabs(kRfcClasses)));
 static_assert(sizes_find_their_class(Profile::kFine));
 static_assert(sizes_find_their_class(Profile::kRfc));
 static_assert(class_of(Profile::kFine, 0) == kNoClass && class_of(Profile::kFine, kMaxSize + 1) == kNoClass);

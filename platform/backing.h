@@ -15,8 +15,10 @@
 
 namespace fastmem {
 
-// Regions begin and end on multiples of this.
+// Regions begin and end on multiples of this ...
 inline constexpr Bytes kRegionUnit = kMiB * 2;
+// ... but for pieces, of which there may be only smaller ones.
+inline constexpr Bytes kPieceUnit = kKiB * 64;
 
 struct AddressRange {
   std::uintptr_t begin = 0;
@@ -35,7 +37,7 @@ enum class Contiguity : std::uint8_t {
 struct Region {
   void* base = nullptr;
   Bytes size;
-  Bytes page_size;  // 4 KiB, 2 MiB or 1 GiB: the unit of iova()
+  Bytes page_size;  // 4 KiB, 64 KiB, 2 MiB or 1 GiB: the unit of iova()
   NodeId node;
   bool zeroed = false;            // every byte reads 0
   bool inherited_by_fork = true;  // false: the child of a fork must not touch it
@@ -68,7 +70,17 @@ class Backing {
   // Exhaustion is an error, never a signal, neither now nor when the memory is touched.
   virtual Result<Region> reserve(Bytes size, NodeId node, Contiguity contiguity) = 0;
 
-  // Gives back what reserve() returned, whole. The pages are gone when it returns.
+  // Whether most of the memory lies in pieces smaller than a region: slabs are then kept small. Constant.
+  virtual bool in_pieces() const { return false; }
+
+  // Where memory comes in pieces that reserve() cannot make a region_unit() of: the largest piece, of at least `least`
+  // bytes. It begins and ends on multiples of kPieceUnit, and so may be larger or smaller than a region_unit(). Asked
+  // only after reserve() had not even that.
+  virtual Result<Region> reserve_piece(Bytes least, NodeId node) {
+    return make_error(ErrorCode::kNoMemory, "no piece of %zu KiB on node %u", least / kKiB, unsigned{node.rep});
+  }
+
+  // Gives back what reserve() or reserve_piece() returned, whole. The pages are gone when it returns.
   virtual void release(const Region& region) = 0;
 
   // Fills one IOVA for each page of the region (pages.size() == region.size / region.page_size), and from then on the

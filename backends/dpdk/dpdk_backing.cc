@@ -65,15 +65,28 @@ rte_iova_t iova_of(const void* p) {
   return page->iova + (reinterpret_cast<std::uintptr_t>(p) - static_cast<std::uintptr_t>(page->addr_64));
 }
 
+// Whether a quarter of what EAL has free is more than the largest run of it. Legacy memory is as scattered as its pages.
+bool is_scattered() {
+  bool scattered = false;
+  for (unsigned i = 0; i < rte_socket_count(); ++i) {
+    rte_malloc_socket_stats stats{};
+    if (rte_malloc_get_socket_stats(rte_socket_id_by_idx(i), &stats) != 0) continue;
+    const Bytes free{stats.heap_freesz_bytes};
+    scattered = scattered || (free > kRegionUnit * 16 && Bytes{stats.greatest_free_size} < Bytes{free.rep / 4});
+  }
+  return scattered;
+}
+
 class DpdkBacking final : public Backing {
  public:
-  DpdkBacking(const DpdkOptions& options, AddressRange window) : window_(window) {
+  DpdkBacking(const DpdkOptions& options, AddressRange window) : window_(window), in_pieces_(is_scattered()) {
     std::snprintf(prefix_, sizeof(prefix_), "%s", options.zone_prefix);
   }
 
   const char* name() const override { return "dpdk"; }
   AddressRange window() const override { return window_; }
   Bytes region_unit() const override { return kRegionUnit; }
+  bool in_pieces() const override { return in_pieces_; }
   bool inherited_by_fork() const override { return false; }  // the child shares EAL's books with its parent
 
   Result<Region> reserve(Bytes size, NodeId node, Contiguity contiguity) override {
@@ -82,21 +95,21 @@ class DpdkBacking final : public Backing {
       return make_error(ErrorCode::kNoNode, "EAL has no socket %u", unsigned{node.rep});
     }
     const rte_memzone* const zone = take_zone(size, socket, contiguity);
-    if (zone == nullptr) return no_zone(size, socket, rte_errno);
-    const auto begin = reinterpret_cast<std::uintptr_t>(zone->addr);
-    if (begin < window_.begin || begin + size.rep > window_.end) {
+    return zone != nullptr ? region_of(zone, size, kRegionUnit, node) : no_zone(size, socket, rte_errno);
+  }
+
+  // EAL's header before each zone keeps a lone 2 MiB page from being a zone of 2 MiB.
+  Result<Region> reserve_piece(Bytes least, NodeId node) override {
+    const int socket = node.rep;
+    const rte_memzone* const zone = new_zone(kLargestThereIs, socket, 0, kPieceUnit);
+    if (zone == nullptr) return no_zone(least, socket, rte_errno);
+    const Bytes size{round_down(zone->len, kPieceUnit.rep)};
+    // Without hugepages EAL looks for the largest on every socket.
+    if (zone->socket_id != socket || size < least || size.rep == 0) {
       rte_memzone_free(zone);
-      return make_error(ErrorCode::kNoMemory, "socket %d has memory that was attached after this heap was made",
-                        socket);
+      return no_zone(least, socket, ENOMEM);
     }
-    Region region;
-    region.base = zone->addr;
-    region.size = size;
-    region.page_size = std::min(Bytes{static_cast<std::size_t>(zone->hugepage_sz)}, kRegionUnit);
-    region.node = node;
-    region.inherited_by_fork = false;  // EAL's memory is shared with the child, which must not use it as its own
-    region.cookie = reinterpret_cast<std::uintptr_t>(zone);
-    return region;
+    return region_of(zone, size, kPieceUnit, node);
   }
 
   void release(const Region& region) override { rte_memzone_free(reinterpret_cast<const rte_memzone*>(region.cookie)); }
@@ -118,24 +131,44 @@ class DpdkBacking final : public Backing {
   }
 
  private:
+  static constexpr Bytes kLargestThereIs{0};  // as rte_memzone_reserve() understands it
+
+  // IOVAs go by `unit`, which divides both the region and the pages under it, or by EAL's smaller pages.
+  Result<Region> region_of(const rte_memzone* zone, Bytes size, Bytes unit, NodeId node) const {
+    const auto begin = reinterpret_cast<std::uintptr_t>(zone->addr);
+    if (begin < window_.begin || begin + size.rep > window_.end) {
+      rte_memzone_free(zone);
+      return make_error(ErrorCode::kNoMemory, "socket %u has memory that was attached after this heap was made",
+                        unsigned{node.rep});
+    }
+    Region region;
+    region.base = zone->addr;
+    region.size = size;
+    region.page_size = std::min(Bytes{static_cast<std::size_t>(zone->hugepage_sz)}, unit);
+    region.node = node;
+    region.inherited_by_fork = false;  // EAL's memory is shared with the child, which must not use it as its own
+    region.cookie = reinterpret_cast<std::uintptr_t>(zone);
+    return region;
+  }
+
   const rte_memzone* take_zone(Bytes size, int socket, Contiguity contiguity) {
     const bool must = contiguity == Contiguity::kContiguous;
     if (must || worth_asking_for_one_run(size)) {
-      const rte_memzone* const zone = new_zone(size, socket, RTE_MEMZONE_IOVA_CONTIG);
+      const rte_memzone* const zone = new_zone(size, socket, RTE_MEMZONE_IOVA_CONTIG, kRegionUnit);
       if (zone != nullptr || must) return zone;
     }
-    const rte_memzone* const zone = new_zone(size, socket, 0);
+    const rte_memzone* const zone = new_zone(size, socket, 0, kRegionUnit);
     if (zone != nullptr && rte_eal_iova_mode() == RTE_IOVA_PA) remember_scattered(size);
     return zone;
   }
 
   // Zones have one name space for all processes of an application, and for all copies of this code in one.
-  const rte_memzone* new_zone(Bytes size, int socket, unsigned flags) {
+  const rte_memzone* new_zone(Bytes size, int socket, unsigned flags, Bytes align) {
     for (;;) {
       char name[RTE_MEMZONE_NAMESIZE];
       std::snprintf(name, sizeof(name), "%s_%x_%x", prefix_, static_cast<unsigned>(getpid()),
                     number_.fetch_add(1, std::memory_order_relaxed));
-      const rte_memzone* const zone = rte_memzone_reserve_aligned(name, size.rep, socket, flags, kRegionUnit.rep);
+      const rte_memzone* const zone = rte_memzone_reserve_aligned(name, size.rep, socket, flags, align.rep);
       if (zone != nullptr || rte_errno != EEXIST) return zone;
     }
   }
@@ -167,6 +200,7 @@ class DpdkBacking final : public Backing {
   }
 
   AddressRange window_;
+  bool in_pieces_;
   char prefix_[kLongestPrefix + 1];
   std::atomic<unsigned> number_{0};
   std::atomic<std::size_t> scattered_from_{~std::size_t{0}};  // relaxed: a hint

@@ -5,6 +5,7 @@
 #include <rte_errno.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
+#include <rte_malloc.h>
 #include <rte_memzone.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -109,6 +110,13 @@ bool on_worker_lcore(const std::function<void()>& body) {
 }
 
 void on_plain_thread(const std::function<void()>& body) { std::thread(body).join(); }
+
+bool eal_has_run_of(Bytes size) {
+  if (!eal_has("--legacy-mem")) return true;
+  rte_malloc_socket_stats stats{};
+  rte_malloc_get_socket_stats(static_cast<int>(rte_socket_id_by_idx(0)), &stats);
+  return stats.greatest_free_size >= size.rep;
+}
 
 unsigned memzones_named(const char* name) {
   std::pair<const char*, unsigned> found{name, 0};

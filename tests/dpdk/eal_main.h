@@ -7,6 +7,8 @@
 #include <functional>
 #include <string>
 
+#include "platform/types.h"
+
 namespace fastmem::test {
 
 // EAL's arguments, as given.
@@ -18,6 +20,9 @@ bool on_worker_lcore(const std::function<void()>& body);
 
 // Runs `body` in a thread that EAL does not know.
 void on_plain_thread(const std::function<void()>& body);
+
+// Whether so much lies in one piece, or may: legacy memory is as scattered as the hugepages that the machine had.
+bool eal_has_run_of(Bytes size);
 
 // How many memzones have names that begin so.
 unsigned memzones_named(const char* prefix);

@@ -2,6 +2,7 @@
 // However EAL was started: regions are memzones, objects have IOVAs, and everything goes back.
 #include <doctest/doctest.h>
 #include <rte_fastmem.h>
+#include <rte_malloc.h>
 #include <rte_memory.h>
 #include <rte_memzone.h>
 
@@ -11,6 +12,7 @@
 #include "backends/dpdk/dpdk_backing.h"
 #include "tests/contract/backing_contract.h"
 #include "tests/dpdk/eal_main.h"
+#include "tests/support/skip.h"
 
 namespace fastmem::test {
 namespace {
@@ -18,6 +20,7 @@ namespace {
 NodeId first_socket() { return NodeId{static_cast<std::uint16_t>(rte_socket_id_by_idx(0))}; }
 
 TEST_CASE("the dpdk backing keeps the contract") {
+  if (!eal_has_run_of(kMiB * 32)) FM_SKIP("EAL's legacy memory is scattered: no 32 MiB in one piece");
   const auto make = [] {
     auto backing = make_dpdk_backing();
     REQUIRE_MESSAGE(backing.ok(), std::string(backing.ok() ? "" : backing.error().text));
@@ -27,6 +30,7 @@ TEST_CASE("the dpdk backing keeps the contract") {
 }
 
 TEST_CASE("two backings in one process do not meet in their zones' names") {
+  if (!eal_has_run_of(kMiB * 8)) FM_SKIP("EAL's legacy memory is scattered: no 8 MiB in one piece");
   const auto one = make_dpdk_backing();
   const auto other = make_dpdk_backing();
   REQUIRE(one.ok());
@@ -54,6 +58,51 @@ TEST_CASE("objects of every class have the IOVAs that EAL tells") {
   CHECK(memzones_named("fastmem") >= 1);
   rte_fastmem_deinit();
   CHECK(memzones_named("fastmem") == 0);
+}
+
+TEST_CASE("a piece is the largest there is, with an IOVA for each 64 KiB or smaller page") {
+  auto backing = make_dpdk_backing();
+  REQUIRE(backing.ok());
+  void* const keeps_eal_memory = rte_malloc(nullptr, 128, 0);
+  Result<Region> piece = (*backing)->reserve_piece(kPieceUnit, first_socket());
+  REQUIRE(piece.ok());
+  CHECK(reinterpret_cast<std::uintptr_t>(piece->base) % kPieceUnit.rep == 0);
+  CHECK(piece->size >= kMiB);
+  CHECK(piece->size.rep % kPieceUnit.rep == 0);
+  CHECK(piece->page_size <= kPieceUnit);
+  std::vector<Iova> pages(piece->size / piece->page_size);
+  REQUIRE((*backing)->iova(*piece, pages).ok());
+  const auto* at = static_cast<const std::byte*>(piece->base);
+  for (const Iova page : pages) {
+    REQUIRE(page.rep == rte_mem_virt2iova(at));
+    at += piece->page_size.rep;
+  }
+  CHECK((*backing)->reserve_piece(kGiB * 64, first_socket()).code() == ErrorCode::kNoMemory);
+  (*backing)->release(*piece);
+  rte_free(keeps_eal_memory);
+  CHECK(memzones_named("fastmem") == 0);
+}
+
+// As it looks after hours of other users: nothing is left but gaps, none of which holds a region.
+TEST_CASE("gaps between what others hold serve objects") {
+  std::vector<void*> others;
+  constexpr std::size_t kOther = 1792 * 1024;
+  while (void* const p = rte_malloc_socket(nullptr, kOther, 64 * 1024, first_socket().rep)) others.push_back(p);
+  REQUIRE(others.size() > 32);
+  std::vector<void*> kept;
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    i % 2 == 0 ? kept.push_back(others[i]) : rte_free(others[i]);
+  }
+  REQUIRE(rte_fastmem_init() == 0);
+  std::size_t objects = 0;
+  constexpr std::size_t kSize = 64 * 1024;
+  while (void* const p = rte_fastmem_alloc(kSize, 0, 0)) {
+    std::memset(p, 1, kSize);
+    ++objects;
+  }
+  CHECK(objects * kSize >= (others.size() - kept.size()) * kOther / 10 * 9);
+  rte_fastmem_deinit();
+  for (void* const p : kept) rte_free(p);
 }
 
 TEST_CASE("as long as EAL has memory, there is some") {

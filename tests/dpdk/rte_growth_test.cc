@@ -35,6 +35,7 @@ struct Undo {
 bool refused(std::size_t size) {
   ++g_asked;
   if (g_meanwhile) std::exchange(g_meanwhile, nullptr)();
+  if (size == 0 && g_most != SIZE_MAX) return true;  // "the largest there is" would be larger
   return size > g_most || g_grants <= 0;
 }
 
