@@ -141,7 +141,8 @@ Result<Heap*> Heap::build(const HeapConfig& config) {
   };
   if (own == nullptr || !make_writable(own, own_bytes) || !make_writable(base, state_bytes)) return give_up();
 
-  auto* const state = ::new (base) HeapState(base + state_bytes.rep, arena_bytes - state_bytes, config.profile, config.backing->in_pieces());
+  auto* const state = ::new (base)
+      HeapState(base + state_bytes.rep, arena_bytes - state_bytes, config.profile, config.backing->in_pieces());
   state->map = PageMap(window, base + arena_bytes.rep);
   state->extents = ExtentTable(base + arena_bytes.rep + map_bytes.rep);
   Cache* const no_caches =
