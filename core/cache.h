@@ -34,7 +34,7 @@ class Cache {
     light_fence();  // pairs with Slot::steal_slow()
     return at(cell);
   }
-  [[gnu::always_inline]] bool holds(void** cell) const { return of(cell) >= base_.load(std::memory_order_relaxed); }
+  [[gnu::always_inline]] bool holds(void** cell) const { return !is_below(of(cell), base_); }
   [[gnu::always_inline]] static void* object_at(void** cell) {
     void* const object = *cell;
     if (object == nullptr) __builtin_unreachable();  // spares callers a test
@@ -44,7 +44,7 @@ class Cache {
   // push; false: full, the slow twin serves.
   [[gnu::always_inline]] bool push(void* object) {
     const Cell cell = top_.load(std::memory_order_relaxed);
-    if (cell >= end_.load(std::memory_order_relaxed)) [[unlikely]]
+    if (!is_below(cell, end_)) [[unlikely]]
       return false;
     *at(cell) = object;
     top_.store(cell + sizeof(void*),

@@ -28,4 +28,15 @@ inline void pause_briefly() {
 #endif
 }
 
+// value < bound, the bound read by the comparison itself: compilers keep the two apart where the bound is atomic.
+[[gnu::always_inline]] inline bool is_below(std::uintptr_t value, const std::atomic<std::uintptr_t>& bound) {
+#if defined(__x86_64__)
+  bool below;
+  asm("cmpq %2, %1" : "=@ccb"(below) : "r"(value), "m"(bound));
+  return below;
+#else
+  return value < bound.load(std::memory_order_relaxed);
+#endif
+}
+
 }  // namespace fastmem
