@@ -83,6 +83,7 @@ bool to_config(const fastmem_config_t* given, Config& config) {
   config.address_space = Bytes{c.address_space};
   config.limit_per_node = Bytes{c.limit_per_node};
   config.first_region = Bytes{c.first_region};
+  config.cache_budget = Bytes{c.cache_budget};
   return true;
 }
 
@@ -216,6 +217,7 @@ void fastmem_config_init(fastmem_config_t* config) {
   config->region_size = defaults.region_size.rep;
   config->limit_per_node = defaults.limit_per_node.rep;
   config->first_region = defaults.first_region.rep;
+  config->cache_budget = defaults.cache_budget.rep;
 }
 
 fastmem_heap_t* fastmem_heap_create(const fastmem_config_t* config) {

@@ -38,6 +38,7 @@ Result<core::Heap*> make_heap(const Config& config) {
   made.default_align = config.default_align;
   made.region_size = config.region_size;
   made.first_region = config.first_region;
+  made.cache_budget = config.cache_budget;
   made.limit_per_node = config.limit_per_node;
   return core::Heap::create(made);
 }

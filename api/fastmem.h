@@ -86,6 +86,7 @@ typedef struct fastmem_config {
   size_t address_space;  /**< most memory this heap can ever hold; 0: chosen from the machine's memory and limits */
   size_t limit_per_node; /**< FASTMEM_UNLIMITED by default; see fastmem_set_limit() */
   size_t first_region;   /**< first growth step: 4 MiB; later ones a quarter of what the node holds */
+  size_t cache_budget;   /**< most bytes that caches and depots together have room for: 128 MiB. 0: nothing is cached */
 } fastmem_config_t;
 
 FASTMEM_API void fastmem_config_init(fastmem_config_t *config);

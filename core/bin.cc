@@ -1,20 +1,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "core/bin.h"
 
+#include <algorithm>
+
 namespace fastmem::core {
 namespace {
 
-// An emptied slab waits here for the next refill before it goes back to the page heap.
+// Emptied slabs wait here for the next refill before they go back to the page heap: a class whose use swings by an
+// eighth does not make and unmake slabs.
 constexpr std::uint32_t kEmptySlabsKept = 1;
+constexpr std::uint32_t kEmptyShare = 8;
+
+constexpr std::uint32_t kFirstDepot = 2;  // magazines
 
 }  // namespace
 
 Magazine* Bin::exchange(Magazine* empty, SlotId slot, bool any) {
   const LockGuard guard(mutex_);
+  ++trades_;
   const Magazine* const oldest = full_.front();
-  if (oldest == nullptr) return nullptr;
-  const bool rested = full_.count() > class_->depot / 2u;
-  if (!any && !rested && oldest->filled_by != slot) return nullptr;
+  const bool rested = full_.count() > (at_bound_ ? bound_ : class_->depot) / 2u;
+  if (oldest == nullptr || (!any && !rested && oldest->filled_by != slot)) {
+    missed_ = true;
+    return nullptr;
+  }
   Magazine* const full = full_.pop();
   in_depot_ -= full->count;
   empty->next = empties_;
@@ -30,14 +39,40 @@ Magazine* Bin::exchange_full(Magazine* full, Strays& strays) {
     full->count = 0;
     return nullptr;
   }
+  keep_locked(full, strays);
+  return empty;
+}
+
+// A full magazine comes to the depot. One that overflows while it also runs empty, now and then, is too small.
+void Bin::keep_locked(Magazine* full, Strays& strays) {
+  ++trades_;
   full_.push(full);
   in_depot_ += full->count;
-  drain_depot_locked(class_->depot, strays);
-  return empty;
+  if (full_.count() > bound_ && missed_) widen_depot_locked();
+  drain_depot_locked(bound_, strays);
+}
+
+void Bin::widen_depot_locked() {
+  missed_ = false;
+  const std::uint32_t wider = std::min<std::uint32_t>(bound_ != 0 ? bound_ * 2 : kFirstDepot, class_->depot);
+  const Bytes magazine{std::size_t{class_->size} * class_->magazine};
+  at_bound_ = wider == bound_ || !budget().take(magazine * (wider - bound_));
+  if (!at_bound_) bound_ = wider;
+}
+
+void Bin::narrow_depot_locked(std::uint32_t bound) {
+  budget().give(Bytes{std::size_t{class_->size} * class_->magazine} * (bound_ - bound));
+  bound_ = bound;
+  at_bound_ = false;
+}
+
+std::uint32_t Bin::empties_to_keep() const {
+  return kEmptySlabsKept + (sizes_[kEmpty] + sizes_[kPartial] + sizes_[kFull]) / kEmptyShare;
 }
 
 std::uint32_t Bin::refill(void** out, std::uint32_t n) {
   const LockGuard guard(mutex_);
+  ++trades_;
   std::uint32_t taken = 0;
   while (taken < n) {
     const ExtentIndex i = slab_with_room();
@@ -54,8 +89,25 @@ std::uint32_t Bin::refill(void** out, std::uint32_t n) {
   return taken;
 }
 
+void* Bin::take_one() {
+  void* object = nullptr;
+  if (refill(&object, 1) == 1) return object;
+  const LockGuard guard(mutex_);
+  Magazine* const oldest = full_.front();
+  if (oldest == nullptr) return nullptr;
+  object = oldest->objects()[--oldest->count];
+  --in_depot_;
+  if (oldest->count == 0) {
+    full_.pop();
+    oldest->next = empties_;
+    empties_ = oldest;
+  }
+  return object;
+}
+
 void Bin::drain(void* const* objects, std::uint32_t n, Strays& strays) {
   const LockGuard guard(mutex_);
+  ++trades_;
   drain_locked(objects, n, strays);
 }
 
@@ -66,25 +118,36 @@ Magazine* Bin::take_magazine() {
 
 void Bin::give_magazine(Magazine* m, Strays& strays) {
   const LockGuard guard(mutex_);
-  if (m->count != 0) {
-    full_.push(m);
-    in_depot_ += m->count;
-    drain_depot_locked(class_->depot, strays);
-    return;
-  }
+  if (m->count != 0) return keep_locked(m, strays);
   m->next = empties_;
   empties_ = m;
 }
 
 bool Bin::release_empty(bool with_depot, Strays& strays) {
   const LockGuard guard(mutex_);
-  if (with_depot) drain_depot_locked(0, strays);
+  if (with_depot) {
+    drain_depot_locked(0, strays);
+    narrow_depot_locked(0);
+  }
   bool released = false;
   while (!lists_[kEmpty].empty()) {
     release_slab(lists_[kEmpty].front());
     released = true;
   }
   return released;
+}
+
+void Bin::release_idle(std::uint64_t most, Strays& strays) {
+  const LockGuard guard(mutex_);
+  if (trades_ != trades_seen_) {
+    trades_seen_ = trades_;
+    return;
+  }
+  for (std::uint64_t moved = 0; full_.count() != 0 && moved < most; moved += class_->magazine) {
+    drain_depot_locked(full_.count() - 1, strays);
+  }
+  narrow_depot_locked(full_.count());
+  for (std::uint64_t moved = 0; !lists_[kEmpty].empty() && moved < most; ++moved) release_slab(lists_[kEmpty].front());
 }
 
 BinCounts Bin::counts() const {
@@ -126,7 +189,7 @@ void Bin::drain_locked(void* const* objects, std::uint32_t n, Strays& strays) {
     ++free_;
     file(i);
   }
-  while (sizes_[kEmpty] > kEmptySlabsKept) release_slab(lists_[kEmpty].front());
+  while (sizes_[kEmpty] > empties_to_keep()) release_slab(lists_[kEmpty].front());
 }
 
 // The oldest go first, down to `keep` full magazines.

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 
+#include "core/cache_budget.h"
 #include "core/magazine.h"
 #include "core/page_heap.h"
 #include "core/slab.h"
@@ -23,6 +24,7 @@ struct BinContext {
   PageMap* map;
   ExtentTable* extents;
   Arena* arena;
+  CacheBudget* budget;
 };
 
 struct BinCounts {
@@ -56,6 +58,9 @@ class alignas(kLinePair) Bin {
   // has room. Fewer than n: no more can be had without growing.
   std::uint32_t refill(void** out, std::uint32_t n) FM_EXCLUDES(mutex_);
 
+  // One object, past every cache: from a slab, or out of a depot's magazine. nullptr: the bin has nothing.
+  void* take_one() FM_EXCLUDES(mutex_);
+
   // Objects back into their slabs.
   void drain(void* const* objects, std::uint32_t n, Strays& strays) FM_EXCLUDES(mutex_);
 
@@ -66,10 +71,13 @@ class alignas(kLinePair) Bin {
 
   // Everything in the depot back to the slabs, then every empty slab to the page heap. True: a slab went.
   bool release_empty(bool with_depot, Strays& strays) FM_EXCLUDES(mutex_);
+  // The same where nothing has been traded since the last call. `most`: objects moved at once, about.
+  void release_idle(std::uint64_t most, Strays& strays) FM_EXCLUDES(mutex_);
 
   BinCounts counts() const FM_EXCLUDES(mutex_);
   const SizeClass& size_class() const { return *class_; }
   BinId id() const { return id_; }
+  CacheBudget& budget() const { return *context_.budget; }
 
   void check_invariants() const FM_EXCLUDES(mutex_);
   Mutex& mutex() { return mutex_; }
@@ -80,6 +88,10 @@ class alignas(kLinePair) Bin {
   Magazine* exchange(Magazine* empty, SlotId slot, bool any) FM_EXCLUDES(mutex_);
   void drain_locked(void* const* objects, std::uint32_t n, Strays& strays) FM_REQUIRES(mutex_);
   void drain_depot_locked(std::uint32_t keep, Strays& strays) FM_REQUIRES(mutex_);
+  void keep_locked(Magazine* full, Strays& strays) FM_REQUIRES(mutex_);
+  void widen_depot_locked() FM_REQUIRES(mutex_);
+  void narrow_depot_locked(std::uint32_t bound) FM_REQUIRES(mutex_);
+  std::uint32_t empties_to_keep() const FM_REQUIRES(mutex_);
   Magazine* take_magazine_locked() FM_REQUIRES(mutex_);
   ExtentIndex slab_with_room() FM_REQUIRES(mutex_);
   ExtentIndex new_slab() FM_REQUIRES(mutex_);
@@ -99,6 +111,11 @@ class alignas(kLinePair) Bin {
   MagazineQueue full_ FM_GUARDED_BY(mutex_);
   Magazine* empties_ FM_GUARDED_BY(mutex_) = nullptr;
   std::uint64_t in_depot_ FM_GUARDED_BY(mutex_) = 0;
+  std::uint32_t bound_ FM_GUARDED_BY(mutex_) = 0;   // full magazines that the depot has room for, out of the budget
+  bool missed_ FM_GUARDED_BY(mutex_) = false;       // it had none to give since it was last widened
+  bool at_bound_ FM_GUARDED_BY(mutex_) = false;     // it cannot be widened any more
+  std::uint64_t trades_ FM_GUARDED_BY(mutex_) = 0;  // magazines and objects that went either way: has it been used?
+  std::uint64_t trades_seen_ FM_GUARDED_BY(mutex_) = 0;  // by release_idle()
   std::uint64_t acquires_ FM_GUARDED_BY(mutex_) = 0;
   std::uint64_t releases_ FM_GUARDED_BY(mutex_) = 0;
 };

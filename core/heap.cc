@@ -70,7 +70,7 @@ bool make_nodes_and_bins(HeapState& state, const Topology& topology, Bytes limit
       const unsigned b = n * kMaxClasses + c;
       ::new (&state.droughts[b]) Drought();
       ::new (&state.bins[b]) Bin(BinId{static_cast<std::uint16_t>(b)}, &state.classes.classes[c],
-                                 {&state.map, &state.extents, &state.arena}, &state.nodes[n].pages);
+                                 {&state.map, &state.extents, &state.arena, &state.budget}, &state.nodes[n].pages);
     }
   }
   sort_by_distance(state, topology);
@@ -141,8 +141,8 @@ Result<Heap*> Heap::build(const HeapConfig& config) {
   };
   if (own == nullptr || !make_writable(own, own_bytes) || !make_writable(base, state_bytes)) return give_up();
 
-  auto* const state = ::new (base)
-      HeapState(base + state_bytes.rep, arena_bytes - state_bytes, config.profile, config.backing->in_pieces());
+  auto* const state = ::new (base) HeapState(base + state_bytes.rep, arena_bytes - state_bytes, config.profile,
+                                             config.backing->in_pieces(), config.cache_budget);
   state->map = PageMap(window, base + arena_bytes.rep);
   state->extents = ExtentTable(base + arena_bytes.rep + map_bytes.rep);
   Cache* const no_caches =

@@ -6,6 +6,7 @@
 //          │                          └─ Bin::refill ── PageHeap::take          objects from a slab; a new slab
 //          └─ make_room_slow ── grow_slow ── Backing::reserve                   a new region; no lock that alloc wants
 //                            └─ reclaim_slow ── Slot::steal_slow                what other threads hoard, before ENOMEM
+//          └─ tend_slow ── Slot::shed_idle, Bin::release_idle                   now and then: what nobody uses goes back
 //   free ── PageMap::find ── push
 //     └─ free_slow ── Slot::push_slow ── Bin::exchange_full ── drain            the depot's overflow, back to slabs
 //
@@ -40,6 +41,7 @@ struct HeapConfig {
   Bytes first_region = kMiB * 4;   // ... and at least this
   Bytes limit_per_node = kUnlimited;
   Misuse misuse = Misuse::kReport;
+  Bytes cache_budget = kMiB * 128;  // most room that caches and depots have for free objects; 0: none has any
 };
 
 // A class on a node, resolved once.
@@ -259,6 +261,11 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Slot* open_slot_slow(SlotId id);
   Slot* slot_or_new(SlotId id);
   void move_home_slow();
+
+  // What has not been used for a while.
+  void tend_slow(Slot& own);
+  bool tend_next_slot(Slot& own);
+  bool tend_next_bins();
   unsigned current_node_index() const;
   Slot* slot(unsigned id) const { return state_->slots[id].load(std::memory_order_acquire); }
   bool has_view() const { return views_[thread_slot().rep].all != no_caches_; }

@@ -119,6 +119,7 @@ void* Heap::serve_slow(int node, ClassId size_class, unsigned flags, bool claime
     return out_of_memory(first, size_class);
   }
   move_home_slow();
+  tend_slow(*s);
   return p;
 }
 
@@ -133,7 +134,10 @@ void* Heap::take_slow(Slot& s, unsigned node, ClassId size_class, bool claimed) 
   std::uint64_t arrivals = 0;  // 0: not watched yet. Only what was looked for everywhere, twice, is called out
   for (unsigned tries = 0; tries < kMostTries; ++tries) {
     const Bytes held = n.pages.held();
-    if (void* const p = s.pop_slow(from, claimed)) return p;
+    Strays strays;
+    void* const p = s.pop_slow(from, claimed, strays);
+    settle(strays);
+    if (p != nullptr) return p;
     claimed = false;
     const Looks looks{.tidy_first = tries == 0, .grow = arrivals == 0};
     if (make_room_slow(node, from.size_class(), held, looks)) continue;
@@ -198,6 +202,7 @@ ErrorCode Heap::push_slow(BinId id, void* p) {
   s->push_slow(bin(id), p, strays);
   const ErrorCode code = settle(strays, p);
   state_->nodes[id.rep / kMaxClasses].note_arrival();
+  tend_slow(*s);
   return code;
 }
 

@@ -68,12 +68,13 @@ struct Drought {
 };
 
 struct HeapState {
-  HeapState(void* arena_base, Bytes arena_size, Profile profile_, bool in_pieces)
+  HeapState(void* arena_base, Bytes arena_size, Profile profile_, bool in_pieces, Bytes cache_budget)
       : header{kStateMagic, kStateVersion, layout()},
         arena(arena_base, arena_size),
         profile(profile_),
         classes(in_pieces ? in_least_slabs(size_classes(profile_)) : size_classes(profile_)),
-        regions(&arena) {}
+        regions(&arena),
+        budget(cache_budget) {}
 
   static constexpr std::uint32_t layout() {
     return static_cast<std::uint32_t>(sizeof(Extent) + 31 * sizeof(Cache) + 961 * sizeof(Bin) + 29791 * sizeof(Slot));
@@ -86,11 +87,19 @@ struct HeapState {
   PageMap map;
   ExtentTable extents;
   RegionTable regions;
+  CacheBudget budget;
   unsigned node_count = 0;
   NodeState* nodes = nullptr;                // [node_count]
   Bin* bins = nullptr;                       // [node_count * kMaxClasses]; the first of each row serves no class
   Drought* droughts = nullptr;               // one for each bin
   std::atomic<Slot*> slots[kMaxSlots] = {};  // release: publishes the slot; pairs with Heap::slot()
+
+  // Heap::tend_slow(): when it is due, in monotonic ns, and what it looks at next. relaxed: whoever moves `due` on has
+  // its turn, and a slot or bin that is passed over or looked at twice does no harm.
+  std::atomic<std::uint64_t> tend_due{0};
+  std::atomic<std::uint64_t> tend_round_ends{0};
+  std::atomic<unsigned> tend_slot{0};
+  std::atomic<unsigned> tend_bin{0};
 
   std::atomic<std::uint64_t> elsewhere{0};  // relaxed: statistics
   std::atomic<std::uint64_t> misuses{0};

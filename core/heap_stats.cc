@@ -68,6 +68,7 @@ HeapStats Heap::stats() const {
   }
   add_memory_held(s);  // last: what is in use by now is in memory that is held by now
   s.metadata = state_->arena.bytes() + own_bytes_;
+  s.cache_room = state_->budget.granted();
   s.elsewhere = state_->elsewhere.load(std::memory_order_relaxed);
   s.misuses = state_->misuses.load(std::memory_order_relaxed);
   s.classes = state_->classes.count;

@@ -54,7 +54,7 @@ class MagazineQueue {
     tail_ = m;
     ++count_;
   }
-  const Magazine* front() const { return head_; }
+  Magazine* front() const { return head_; }
   std::uint32_t count() const { return count_; }
 
  private:

@@ -2,6 +2,7 @@
 #include "core/slot.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -10,16 +11,27 @@ namespace {
 
 constexpr std::size_t kFirstReach = 4096;  // bytes
 
+// Of a loaded and a previous magazine.
+Bytes room(const SizeClass& c, std::uint64_t reach) { return Bytes{c.size} * reach * 2; }
+
+constexpr std::uint64_t kWholeRow = ~std::uint64_t{0};
+static_assert(kMaxClasses == 64);  // a row of caches is a word of bits
+
+template <class Visit>
+void for_each_bit(std::uint64_t bits, Visit visit) {
+  for (; bits != 0; bits &= bits - 1) visit(static_cast<unsigned>(std::countr_zero(bits)));
+}
+
 }  // namespace
 
-void* Slot::pop_slow(Bin& bin, bool claimed) {
+void* Slot::pop_slow(Bin& bin, bool claimed, Strays& strays) {
   const LockGuard guard(mutex_);
   const Pair p = pair(bin.id());
   if (claimed) p.cache.unclaim();
-  if (p.cache.count() == 0 && !fill(bin, p)) {
-    void* object = nullptr;
-    if (p.book.loaded != nullptr || bin.refill(&object, 1) == 0) return nullptr;
-    ++p.book.brought;  // not even memory for a magazine: past the cache
+  if (p.cache.count() == 0 && !fill(bin, p, strays)) {
+    void* const object = bin.take_one();
+    if (object == nullptr) return nullptr;
+    ++p.book.brought;  // no room in the budget, or not even memory for a magazine: past the cache
     ++p.book.alloc_misses;
     return object;
   }
@@ -33,7 +45,7 @@ void Slot::push_slow(Bin& bin, void* object, Strays& strays) {
   ++p.book.free_misses;
   if (p.cache.push(object)) return;
   if (make_space(bin, p, strays) && p.cache.push(object)) return;
-  // Not even memory for one magazine: past the cache, straight home.
+  // No room in the budget, or not even memory for one magazine: past the cache, straight home.
   p.cache.count_frees(1);
   ++p.book.taken;
   bin.drain(&object, 1, strays);
@@ -50,11 +62,28 @@ void Slot::count_nomem(BinId bin, std::uint64_t n) {
 }
 
 // A thread that needs one object of a class does not take a whole magazine of it: a page's worth at first, then twice
-// as many with each miss, up to what a magazine holds.
+// as many with each miss, up to what a magazine holds, as long as the heap's budget has room.
 void Slot::reach_further(const Bin& bin, CacheBook& book) {
   const SizeClass& c = bin.size_class();
   const std::uint64_t wanted = book.reach != 0 ? book.reach * 2 : std::max<std::uint64_t>(kFirstReach / c.size, 1);
-  book.reach = std::min<std::uint64_t>(wanted, c.magazine);
+  const std::uint64_t reach = std::min<std::uint64_t>(wanted, c.magazine);
+  if (reach > book.reach && bin.budget().take(room(c, reach - book.reach))) book.reach = reach;
+}
+
+void Slot::reach_back(const Bin& bin, CacheBook& book, std::uint64_t to) {
+  bin.budget().give(room(bin.size_class(), book.reach - to));
+  book.reach = to;
+}
+
+// A magazine comes from a cache that reached further than this one may: what is too much goes home.
+void Slot::fit(Bin& bin, CacheBook& book, Magazine* magazine, Strays& strays) {
+  if (magazine->count <= book.reach) return;
+  if (bin.budget().take(room(bin.size_class(), magazine->count - book.reach))) {
+    book.reach = magazine->count;
+    return;
+  }
+  bin.drain(magazine->objects() + book.reach, magazine->count - static_cast<std::uint32_t>(book.reach), strays);
+  magazine->count = static_cast<std::uint32_t>(book.reach);
 }
 
 // Makes `magazine` the loaded one.
@@ -76,22 +105,31 @@ Magazine* Slot::unload(Pair p) {
 }
 
 // The cache is empty: objects from the previous magazine, the depot or slabs, in that order.
-bool Slot::fill(Bin& bin, Pair p) {
+bool Slot::fill(Bin& bin, Pair p, Strays& strays) {
   Magazine* const empty = p.book.loaded != nullptr ? unload(p) : bin.take_magazine();
   if (empty == nullptr) return false;
   if (p.book.previous != nullptr && p.book.previous->count != 0) {
     load(p, std::exchange(p.book.previous, empty));
     return true;
   }
+  const std::uint64_t reached = p.book.reach;
   reach_further(bin, p.book);
+  if (p.book.reach == 0) {
+    load(p, empty);
+    return false;
+  }
   Magazine* filled = bin.exchange_empty(empty, id_);
   if (filled == nullptr) {
     empty->count = bin.refill(empty->objects(), static_cast<std::uint32_t>(p.book.reach));
     if (empty->count == 0) filled = bin.exchange_empty_for_any(empty);
     if (filled == nullptr) filled = empty;
   }
-  if (filled != empty) filled->prefetch(false);
+  if (filled != empty) {
+    filled->prefetch(false);
+    fit(bin, p.book, filled, strays);
+  }
   p.book.brought += filled->count;
+  if (filled->count == 0) reach_back(bin, p.book, reached);  // there was nothing: the next try is not a miss more
   load(p, filled);
   return filled->count != 0;
 }
@@ -100,6 +138,7 @@ bool Slot::fill(Bin& bin, Pair p) {
 bool Slot::make_space(Bin& bin, Pair p, Strays& strays) {
   Magazine* full = nullptr;
   reach_further(bin, p.book);
+  if (p.book.reach == 0) return false;
   if (p.book.loaded != nullptr) {
     full = unload(p);
     if (full->count < p.book.reach) {  // it has room by now, or a thief left a hole at its start
@@ -149,52 +188,89 @@ std::size_t Slot::flush(Bin* bins, unsigned first, unsigned last, Strays& strays
   const LockGuard guard(mutex_);
   std::size_t moved = 0;
   for (unsigned b = first; b < last; ++b) {
-    const Pair p = pair(BinId{static_cast<std::uint16_t>(b)});
-    p.book.reach = 0;
-    if (p.book.loaded != nullptr) moved += surrender(bins[b], unload(p), p.book, strays);
-    if (p.book.previous != nullptr) {
-      moved += surrender(bins[b], std::exchange(p.book.previous, nullptr), p.book, strays);
-    }
+    moved += empty_out(bins[b], pair(BinId{static_cast<std::uint16_t>(b)}), strays);
   }
+  return moved;
+}
+
+// Nothing is left of the cache: objects, magazines, room.
+std::size_t Slot::empty_out(Bin& bin, Pair p, Strays& strays) {
+  std::size_t moved = 0;
+  reach_back(bin, p.book, 0);
+  if (p.book.loaded != nullptr) moved += surrender(bin, unload(p), p.book, strays);
+  if (p.book.previous != nullptr) moved += surrender(bin, std::exchange(p.book.previous, nullptr), p.book, strays);
   return moved;
 }
 
 std::size_t Slot::steal_slow(Bin* bins, unsigned first, unsigned last, Strays& strays) {
   const LockGuard guard(mutex_);
   std::size_t moved = 0;
+  for (unsigned row = first; row < last; row += kMaxClasses) moved += steal_row(bins, row, kWholeRow, strays);
+  return moved;
+}
+
+// From the caches of a row whose bit in `chosen` is set.
+std::size_t Slot::steal_row(Bin* bins, unsigned row, std::uint64_t chosen, Strays& strays) {
+  std::size_t moved = 0;
+  // Each says "mine up to here" ...
+  void** from[kMaxClasses] = {};
+  bool any = false;
+  for_each_bit(chosen, [&](unsigned c) {
+    Cache& cache = caches_[row + c];
+    cache.close();  // the owner's next push takes its slow twin, which tells those who are short of memory
+    if (cache.count() == 0) return;
+    from[c] = cache.base();
+    cache.set_base(std::max(from[c], cache.top_acquire()));  // below it: the owner's claim of what is not there
+    any = true;
+  });
+  // ... one barrier makes the owner see it, or makes its last pops seen here ...
+  const bool ordered = any && heavy_fence();
+  for_each_bit(chosen, [&](unsigned c) {
+    if (from[c] == nullptr) return;
+    Cache& cache = caches_[row + c];
+    // ... and what the owner was taking stays with it.
+    void** const until = ordered ? std::clamp(cache.top_acquire(), from[c], cache.base()) : from[c];
+    cache.set_base(until);
+    const auto n = static_cast<std::uint32_t>(until - from[c]);
+    bins[row + c].drain(from[c], n, strays);
+    books_[row + c].taken += n;
+    moved += n;
+  });
+  for_each_bit(chosen, [&](unsigned c) {
+    Magazine* const previous = books_[row + c].previous;
+    if (previous == nullptr || previous->count == 0) return;
+    bins[row + c].drain(previous->objects(), previous->count, strays);
+    books_[row + c].taken += previous->count;
+    moved += previous->count;
+    previous->count = 0;
+  });
+  return moved;
+}
+
+std::size_t Slot::shed_idle(Bin* bins, unsigned first, unsigned last, bool own, std::size_t most, Strays& strays) {
+  const LockGuard guard(mutex_);
+  std::size_t moved = 0;
   for (unsigned row = first; row < last; row += kMaxClasses) {
-    // Every cache of the row says "mine up to here" ...
-    void** from[kMaxClasses] = {};
-    bool any = false;
+    std::uint64_t idle = 0;
+    std::size_t in_them = 0;
     for (unsigned c = 0; c < kMaxClasses; ++c) {
-      Cache& cache = caches_[row + c];
-      cache.close();  // the owner's next push takes its slow twin, which tells those who are short of memory
-      if (cache.count() == 0) continue;
-      from[c] = cache.base();
-      cache.set_base(std::max(from[c], cache.top_acquire()));  // below it: the owner's claim of what is not there
-      any = true;
+      const Cache& cache = caches_[row + c];
+      CacheBook& book = books_[row + c];
+      const std::uint64_t moves = cache.frees() + book.brought;
+      const bool used = moves != book.moves_seen || cache.top() != book.top_seen;
+      book.moves_seen = moves;
+      book.top_seen = cache.top();
+      if (used || book.reach == 0 || moved + in_them >= most) continue;
+      idle |= std::uint64_t{1} << c;
+      in_them += cache.count() + (book.previous != nullptr ? book.previous->count : 0);
     }
-    // ... one barrier makes the owner see it, or makes its last pops seen here ...
-    const bool ordered = any && heavy_fence();
-    for (unsigned c = 0; c < kMaxClasses; ++c) {
-      if (from[c] == nullptr) continue;
-      Cache& cache = caches_[row + c];
-      // ... and what the owner was taking stays with it.
-      void** const until = ordered ? std::clamp(cache.top_acquire(), from[c], cache.base()) : from[c];
-      cache.set_base(until);
-      const auto n = static_cast<std::uint32_t>(until - from[c]);
-      bins[row + c].drain(from[c], n, strays);
-      books_[row + c].taken += n;
-      moved += n;
-    }
-    for (unsigned c = 0; c < kMaxClasses; ++c) {
-      Magazine* const previous = books_[row + c].previous;
-      if (previous == nullptr || previous->count == 0) continue;
-      bins[row + c].drain(previous->objects(), previous->count, strays);
-      books_[row + c].taken += previous->count;
-      moved += previous->count;
-      previous->count = 0;
-    }
+    if (idle == 0) continue;
+    for_each_bit(idle, [&](unsigned c) {
+      const Pair p = pair(BinId{static_cast<std::uint16_t>(row + c)});
+      own ? void(empty_out(bins[row + c], p, strays)) : reach_back(bins[row + c], p.book, 0);
+    });
+    if (!own) steal_row(bins, row, idle, strays);
+    moved += in_them;
   }
   return moved;
 }

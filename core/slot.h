@@ -39,13 +39,16 @@ struct CacheCounts {
 struct CacheBook {
   Magazine* loaded;       // the array that the Cache points into; nullptr: none yet
   Magazine* previous;     // full, empty, or nullptr
-  std::uint64_t reach;    // objects that the cache deals in at a time: few at first, doubled by each miss
+  std::uint64_t reach;    // objects that the cache deals in at a time: few at first, doubled by each miss. It has room
+                          // for twice as many, out of the heap's budget; 0: none
   std::uint64_t brought;  // objects that refills put into the cache
   std::uint64_t taken;    // objects that drains, flushes and thieves took out of it
   std::uint64_t alloc_misses;
   std::uint64_t free_misses;
   std::uint64_t nomem;
-  CacheCounts at_reset;  // what counts() was when the statistics were reset
+  CacheCounts at_reset;      // what counts() was when the statistics were reset
+  std::uint64_t moves_seen;  // by shed_idle(), of objects that came in; where neither this nor the top has
+  void** top_seen;           // changed, the cache was not used
 };
 
 class Slot {
@@ -55,7 +58,7 @@ class Slot {
   // The slow twins of pop and push, for the owner (or, of slot 0, for anyone).
   // `claimed`: the owner's claim() on this cache failed and is to be undone. nullptr: the bin has nothing without
   // growing.
-  void* pop_slow(Bin& bin, bool claimed) FM_EXCLUDES(mutex_);
+  void* pop_slow(Bin& bin, bool claimed, Strays& strays) FM_EXCLUDES(mutex_);
   void push_slow(Bin& bin, void* object, Strays& strays) FM_EXCLUDES(mutex_);
 
   // Undoes a claim of n that another thread's need got in the way of.
@@ -68,6 +71,11 @@ class Slot {
 
   // The same by another thread while the owner goes on. What the owner is just taking stays with it.
   std::size_t steal_slow(Bin* bins, unsigned first, unsigned last, Strays& strays) FM_EXCLUDES(mutex_);
+
+  // What caches hold that have not been used since the last call goes back, and their room. `own`: the caller is the
+  // owner. `most`: objects moved at once, about; the rest stays for the next call.
+  std::size_t shed_idle(Bin* bins, unsigned first, unsigned last, bool own, std::size_t most, Strays& strays)
+      FM_EXCLUDES(mutex_);
 
   // Since the last reset.
   CacheCounts counts(BinId bin) const FM_EXCLUDES(mutex_);
@@ -93,9 +101,13 @@ class Slot {
   };
   Pair pair(BinId bin) FM_REQUIRES(mutex_) { return {caches_[bin.rep], books_[bin.rep]}; }
   static void reach_further(const Bin& bin, CacheBook& book);
+  static void reach_back(const Bin& bin, CacheBook& book, std::uint64_t to);
+  static void fit(Bin& bin, CacheBook& book, Magazine* magazine, Strays& strays);
   static void load(Pair p, Magazine* magazine);
   static Magazine* unload(Pair p);
-  bool fill(Bin& bin, Pair p);
+  bool fill(Bin& bin, Pair p, Strays& strays);
+  std::size_t empty_out(Bin& bin, Pair p, Strays& strays);
+  std::size_t steal_row(Bin* bins, unsigned row, std::uint64_t chosen, Strays& strays) FM_REQUIRES(mutex_);
   bool make_space(Bin& bin, Pair p, Strays& strays);
   std::size_t surrender(Bin& bin, Magazine* magazine, CacheBook& book, Strays& strays);
   CacheCounts since_birth(BinId bin) const FM_REQUIRES(mutex_);

@@ -14,11 +14,12 @@
 namespace fastmem::core {
 
 struct HeapStats {
-  Bytes backing;   // held from the backing, all nodes
-  Bytes slabs;     // of these: in slabs
-  Bytes in_use;    // of these: objects handed out, by class size
-  Bytes cached;    // of these: free objects in caches and depots
-  Bytes metadata;  // the heap's own books, outside the backing
+  Bytes backing;     // held from the backing, all nodes
+  Bytes slabs;       // of these: in slabs
+  Bytes in_use;      // of these: objects handed out, by class size
+  Bytes cached;      // of these: free objects in caches and depots
+  Bytes cache_room;  // what caches and depots may come to hold now; never more than the budget
+  Bytes metadata;    // the heap's own books, outside the backing
   std::uint64_t allocs = 0;
   std::uint64_t frees = 0;
   std::uint64_t nomem = 0;      // objects asked for in vain

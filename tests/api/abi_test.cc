@@ -19,7 +19,7 @@ using test::CHeap;
 
 #define AT(type, field, offset) static_assert(offsetof(type, field) == (offset), #type "." #field)
 
-static_assert(sizeof(fastmem_config_t) == 64);
+static_assert(sizeof(fastmem_config_t) == 72);
 AT(fastmem_config_t, struct_size, 0);
 AT(fastmem_config_t, version, 4);
 AT(fastmem_config_t, pages, 8);
@@ -31,6 +31,7 @@ AT(fastmem_config_t, region_size, 32);
 AT(fastmem_config_t, address_space, 40);
 AT(fastmem_config_t, limit_per_node, 48);
 AT(fastmem_config_t, first_region, 56);
+AT(fastmem_config_t, cache_budget, 64);
 
 static_assert(sizeof(fastmem_segment_t) == 16);
 AT(fastmem_segment_t, iova, 0);
@@ -99,6 +100,7 @@ TEST_CASE("fastmem_config_init sets the documented defaults") {
   CHECK(config.address_space == 0);
   CHECK(config.limit_per_node == FASTMEM_UNLIMITED);
   CHECK(config.first_region == 4 * test::kMegabyte);
+  CHECK(config.cache_budget == 128 * test::kMegabyte);
   fastmem_config_init(nullptr);  // does nothing
 }
 

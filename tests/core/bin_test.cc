@@ -15,8 +15,9 @@ namespace {
 
 // A bin of this size over regions of so many granules in all.
 struct BinBench {
-  explicit BinBench(std::size_t size, std::uint32_t granules = 512, Bytes arena = kMiB * 32)
-      : bench(512, kUnlimited, arena), bins(bench), bin(bins.of(size)) {
+  explicit BinBench(std::size_t size, std::uint32_t granules = 512, Bytes arena = kMiB * 32,
+                    Bytes cache_budget = kUnlimited)
+      : bench(512, kUnlimited, arena, cache_budget), bins(bench), bin(bins.of(size)) {
     if (granules != 0) bench.add_region(0, granules);
   }
   std::vector<void*> refill(std::uint32_t n) {
@@ -95,43 +96,160 @@ TEST_CASE("slabs of every class lie at multiples of their objects' alignment") {
   }
 }
 
-TEST_CASE("the depot is a queue, and what passes its bound goes to slabs") {
-  BinBench b(1024);
-  const SizeClass& c = b.bin.size_class();
-  Magazine* const spare = b.bin.take_magazine();
-  CHECK(b.bin.exchange_empty(spare, SlotId{1}) == nullptr);
-  std::vector<Magazine*> given;
-  for (unsigned i = 0; i < c.depot + 3u; ++i) {
-    Magazine* const full = b.full_magazine();
-    given.push_back(full);
-    Magazine* const empty = b.bin.exchange_full(full, b.strays);
+// Full magazines come, as many as are asked; what comes past the depot's bound goes to slabs.
+void overflow(BinBench& b, unsigned magazines) {
+  for (unsigned i = 0; i < magazines; ++i) {
+    Magazine* const empty = b.bin.exchange_full(b.full_magazine(), b.strays);
     REQUIRE(empty != nullptr);
     CHECK(empty->count == 0);
     b.bin.give_magazine(empty, b.strays);
     b.bin.check_invariants();
   }
-  CHECK(b.bin.counts().depot == std::uint64_t{c.depot} * c.magazine);
-  // The oldest three were drained; the fourth comes first.
-  Magazine* empty = spare;
-  std::vector<void*> all;
-  for (unsigned i = 0; i < c.depot; ++i) {
-    Magazine* const full = b.bin.exchange_empty(empty, SlotId{});
-    REQUIRE(full != nullptr);
-    CHECK(full->count == c.magazine);
-    CHECK(full == given[i + 3]);
-    b.drain(std::vector<void*>(full->objects(), full->objects() + full->count));
-    full->count = 0;
-    empty = full;
+}
+
+// Takes the oldest magazine and frees what was in it. false: there is none.
+bool take_oldest(BinBench& b) {
+  Magazine* const empty = b.bin.take_magazine();
+  Magazine* const full = b.bin.exchange_empty_for_any(empty);
+  if (full == nullptr) {
+    b.bin.give_magazine(empty, b.strays);
+    return false;
   }
-  CHECK(b.bin.exchange_empty(empty, SlotId{}) == nullptr);
-  b.bin.give_magazine(empty, b.strays);
+  CHECK(full->count == b.bin.size_class().magazine);
+  b.drain(std::vector<void*>(full->objects(), full->objects() + full->count));
+  full->count = 0;
+  b.bin.give_magazine(full, b.strays);
+  return true;
+}
+
+std::uint64_t magazines_in_depot(const BinBench& b) { return b.bin.counts().depot / b.bin.size_class().magazine; }
+
+TEST_CASE("a depot that nobody misses keeps nothing") {
+  BinBench b(1024);
+  overflow(b, 5);
   CHECK(b.bin.counts().depot == 0);
+  CHECK(b.bench.budget.granted() == Bytes{});
+}
+
+TEST_CASE("a depot that runs empty as well as over gets wider, twice as wide each time, up to its class's bound") {
+  BinBench b(1024);
+  const SizeClass& c = b.bin.size_class();
+  std::uint64_t bound = 2;
+  for (unsigned round = 0; round < 8; ++round) {
+    CHECK_FALSE(take_oldest(b));
+    overflow(b, c.depot + 3u);
+    CHECK(magazines_in_depot(b) == bound);
+    CHECK(b.bench.budget.granted() == Bytes{std::size_t{c.size} * c.magazine * bound});
+    while (take_oldest(b)) {
+    }
+    bound = std::min<std::uint64_t>(bound * 2, c.depot);
+  }
+  CHECK(bound == c.depot);
   CHECK(b.bin.counts().free == b.bin.counts().slabs * c.objects);
   CHECK(b.strays.empty());
 }
 
+TEST_CASE("a depot does not get wider than the budget lets it") {
+  const SizeClass& c = kFineClasses[class_of(Profile::kFine, 1024)];
+  BinBench b(1024, 512, kMiB * 32, Bytes{std::size_t{c.size} * c.magazine} * 5);
+  for (unsigned round = 0; round < 5; ++round) {
+    while (take_oldest(b)) {
+    }
+    overflow(b, c.depot);
+    CHECK(magazines_in_depot(b) <= 4);
+    CHECK(b.bench.budget.granted() <= b.bench.budget.most());
+  }
+  CHECK(magazines_in_depot(b) == 4);
+}
+
+TEST_CASE("the depot is a queue: the oldest goes first, to whoever takes and when there are too many") {
+  BinBench b(1024);
+  CHECK_FALSE(take_oldest(b));  // it has room for two from now on
+  std::vector<Magazine*> given;
+  for (unsigned i = 0; i < 5; ++i) {
+    given.push_back(b.full_magazine());
+    b.bin.give_magazine(given.back(), b.strays);
+  }
+  Magazine* const spare = b.bin.take_magazine();
+  CHECK(b.bin.exchange_empty_for_any(spare) == given[3]);
+  CHECK(b.bin.exchange_empty_for_any(given[3]) == given[4]);
+}
+
+TEST_CASE("past the cache: one object, from a slab, or out of the depot when slabs have none") {
+  BinBench b(1024, 1);
+  const SizeClass& c = b.bin.size_class();
+  std::vector<void*> all = b.refill(c.objects);
+  REQUIRE(all.size() == c.objects);
+  CHECK(b.bin.take_one() == nullptr);
+  CHECK_FALSE(take_oldest(b));
+  Magazine* const m = b.bin.take_magazine();
+  m->count = 2;
+  m->objects()[0] = all[0];
+  m->objects()[1] = all[1];
+  b.bin.give_magazine(m, b.strays);
+  CHECK(b.bin.counts().depot == 2);
+  CHECK(b.bin.take_one() == all[1]);
+  CHECK(b.bin.take_one() == all[0]);
+  CHECK(b.bin.take_one() == nullptr);
+  CHECK(b.bin.counts().depot == 0);
+  b.drain({all[5]});
+  CHECK(b.bin.take_one() == all[5]);
+  b.bin.check_invariants();
+}
+
+TEST_CASE("what is idle goes back: the depot, its room, empty slabs; what was used since stays") {
+  BinBench b(1024);
+  CHECK_FALSE(take_oldest(b));
+  overflow(b, 4);
+  CHECK(magazines_in_depot(b) == 2);
+  b.bin.release_idle(~0u, b.strays);  // looks for the first time
+  CHECK(magazines_in_depot(b) == 2);
+  b.drain(b.refill(1));
+  b.bin.release_idle(~0u, b.strays);
+  CHECK(magazines_in_depot(b) == 2);
+  b.bin.release_idle(~0u, b.strays);
+  CHECK(b.bin.counts().depot == 0);
+  CHECK(b.bin.counts().slabs == 0);
+  CHECK(b.bench.budget.granted() == Bytes{});
+  CHECK(b.bench.pages.used() == Bytes{});
+}
+
+TEST_CASE("idle depots are emptied a little at a time") {
+  BinBench b(1024);
+  for (unsigned round = 0; round < 4; ++round) {
+    while (take_oldest(b)) {
+    }
+    overflow(b, 20);
+  }
+  REQUIRE(magazines_in_depot(b) == 16);
+  b.bin.release_idle(1, b.strays);
+  for (std::uint64_t left = 15; left > 0; --left) {
+    b.bin.release_idle(1, b.strays);
+    CHECK(magazines_in_depot(b) == left);
+  }
+}
+
+TEST_CASE("slabs that empty are kept up to an eighth of the class's, so that a swing makes none anew") {
+  BinBench b(4096);
+  const auto all = b.refill(16 * 40);
+  const std::uint64_t slabs = b.bin.counts().slabs;
+  REQUIRE(slabs == 40);
+  const std::uint64_t acquires = b.bin.counts().acquires;
+  std::vector<void*> swing(all.begin(), all.begin() + 16 * 4);
+  for (unsigned round = 0; round < 10; ++round) {
+    b.drain(swing);
+    CHECK(b.bin.counts().slabs == slabs);
+    swing = b.refill(16 * 4);
+  }
+  CHECK(b.bin.counts().acquires == acquires);
+  b.drain(swing);
+  b.drain(std::vector<void*>(all.begin() + 16 * 4, all.end()));
+  CHECK(b.bin.counts().slabs == 1);
+}
+
 TEST_CASE("releasing empties the depot when told so") {
   BinBench b(64);
+  CHECK_FALSE(take_oldest(b));
   b.bin.give_magazine(b.full_magazine(), b.strays);
   CHECK(b.bin.counts().depot == b.bin.size_class().magazine);
   CHECK_FALSE(b.bin.release_empty(false, b.strays));
@@ -140,6 +258,7 @@ TEST_CASE("releasing empties the depot when told so") {
   CHECK(b.bin.counts().slabs == 0);
   CHECK(b.bench.pages.used() == Bytes{});
   CHECK(b.bench.pages.books() == Bytes{});
+  CHECK(b.bench.budget.granted() == Bytes{});
 }
 
 TEST_CASE("without memory for a magazine a full one is drained and stays the caller's") {

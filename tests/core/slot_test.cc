@@ -22,7 +22,7 @@ struct SlotBench {
   // As Heap::alloc and Heap::free do.
   void* alloc() {
     void** const cell = cache().claim();
-    return cache().holds(cell) ? Cache::object_at(cell) : s.slot.pop_slow(bin, true);
+    return cache().holds(cell) ? Cache::object_at(cell) : s.slot.pop_slow(bin, true, strays);
   }
   void free(void* p) {
     if (!cache().push(p)) s.slot.push_slow(bin, p, strays);

@@ -41,7 +41,7 @@ struct Owner {
 
   void* alloc() {
     void** const cell = cache.claim();
-    void* const p = cache.holds(cell) ? Cache::object_at(cell) : mine.slot.pop_slow(all.bin, true);
+    void* const p = cache.holds(cell) ? Cache::object_at(cell) : mine.slot.pop_slow(all.bin, true, strays);
     if (p != nullptr && all.owner_of(p).exchange(1, std::memory_order_relaxed) != 0) ++twice;
     return p;
   }

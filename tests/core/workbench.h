@@ -35,7 +35,8 @@ class Memory {
 inline constexpr std::uintptr_t kNowhere = std::uintptr_t{1} << 44;
 
 struct Workbench {
-  explicit Workbench(std::size_t granules, Bytes limit = kUnlimited, Bytes arena_size = kMiB * 32)
+  explicit Workbench(std::size_t granules, Bytes limit = kUnlimited, Bytes arena_size = kMiB * 32,
+                     Bytes cache_budget = kUnlimited)
       : window{kNowhere, kNowhere + granules * kGranule},
         books(arena_size, false),
         map_table(PageMap::table_size(window)),
@@ -43,7 +44,8 @@ struct Workbench {
         arena(books.get(), books.size()),
         map(window, map_table.get()),
         extents(extent_table.get()),
-        pages(&map, &extents, limit) {}
+        pages(&map, &extents, limit),
+        budget(cache_budget) {}
 
   // A region of so many granules, at this granule of the window.
   void add_region(ExtentIndex first, std::uint32_t granules, Bytes region_books = {}) {
@@ -52,7 +54,7 @@ struct Workbench {
     pages.add_region(first, granules, region_books);
   }
 
-  BinContext context() { return {&map, &extents, &arena}; }
+  BinContext context() { return {&map, &extents, &arena, &budget}; }
   // What the arena has left goes to nobody else.
   void use_up_arena() {
     for (std::size_t piece = kMiB.rep; piece >= kCacheLine; piece /= 2) {
@@ -70,6 +72,7 @@ struct Workbench {
   PageMap map;
   ExtentTable extents;
   PageHeap pages;
+  CacheBudget budget;
   std::uint16_t regions = 0;
 };
 

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/heap_tend.cc -- floor 2 (core). What nobody has used for a while goes back: a burst leaves nothing hoarded, and
+// idle threads hold almost nothing.
+//
+// There is no thread of the heap's own. A thread that is in its slow path anyway looks, every few milliseconds and one
+// for all, at one slot and a few bins. A round takes half a second at least; what it finds as the round before left it
+// was idle in between. So nothing goes back while every thread is idle: Heap::trim() does it at once.
+#include <algorithm>
+
+#include "core/heap.h"
+#include "platform/clock.h"
+
+namespace fastmem::core {
+namespace {
+
+constexpr std::uint64_t kTendEvery = 4'000'000;  // ns
+constexpr std::uint64_t kRound = 500'000'000;    // ns
+constexpr unsigned kBinsAtOnce = 8;
+constexpr std::size_t kMost = 128;  // objects moved at once, about: the thread that tends has something else to do
+
+}  // namespace
+
+void Heap::tend_slow(Slot& own) {
+  const std::uint64_t now = monotonic_ns();
+  std::uint64_t due = state_->tend_due.load(std::memory_order_relaxed);
+  if (now < due || !state_->tend_due.compare_exchange_strong(due, now + kTendEvery, std::memory_order_relaxed)) return;
+  const bool slots_done = tend_next_slot(own);
+  const bool bins_done = tend_next_bins();
+  if (!slots_done || !bins_done || now < state_->tend_round_ends.load(std::memory_order_relaxed)) return;
+  state_->tend_round_ends.store(now + kRound, std::memory_order_relaxed);
+  state_->tend_slot.store(0, std::memory_order_relaxed);
+  state_->tend_bin.store(0, std::memory_order_relaxed);
+}
+
+// true: the round is through with slots.
+bool Heap::tend_next_slot(Slot& own) {
+  unsigned id = state_->tend_slot.load(std::memory_order_relaxed);
+  while (id < kMaxSlots && slot(id) == nullptr) ++id;
+  if (id < kMaxSlots) {
+    Slot& s = *slot(id);
+    Strays strays;
+    // Nobody is inside the shared slot's caches without its lock.
+    const bool alone = &s == &own || id == kNoSlot.rep;
+    const std::size_t moved = s.shed_idle(state_->bins, 0, state_->bin_count(), alone, kMost, strays);
+    settle(strays);
+    if (moved < kMost) ++id;
+  }
+  state_->tend_slot.store(id, std::memory_order_relaxed);
+  return id >= kMaxSlots;
+}
+
+bool Heap::tend_next_bins() {
+  const unsigned first = state_->tend_bin.load(std::memory_order_relaxed);
+  const unsigned last = std::min(first + kBinsAtOnce, state_->bin_count());
+  for (unsigned b = first; b < last; ++b) {
+    Strays strays;
+    state_->bins[b].release_idle(kMost, strays);
+    settle(strays);
+  }
+  state_->tend_bin.store(last, std::memory_order_relaxed);
+  return last == state_->bin_count();
+}
+
+}  // namespace fastmem::core
