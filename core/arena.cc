@@ -35,6 +35,20 @@ void Arena::recycle(void* p, Bytes size) {
   head = piece;
 }
 
+void Arena::prepare(Bytes size) {
+  const LockGuard guard(mutex_);
+  const std::size_t end = bump_ + size.rep;
+  if (end <= size_.rep && make_writable_to(end)) populate(base_ + bump_, size);
+}
+
+bool Arena::make_writable_to(std::size_t end) {
+  if (end <= writable_) return true;
+  const std::size_t wanted = round_up(end, kStep) < size_.rep ? round_up(end, kStep) : size_.rep;
+  if (!make_writable(base_ + writable_, Bytes{wanted - writable_})) return false;
+  writable_ = wanted;
+  return true;
+}
+
 bool Arena::open_table(void* at, Bytes size) {
   const LockGuard guard(mutex_);
   if (!make_writable(at, size)) return false;
@@ -46,11 +60,7 @@ void* Arena::bump(std::size_t size, std::size_t align) {
   const std::size_t begin = round_up(bump_, align);
   const std::size_t end = begin + size;
   if (end > size_.rep || end < begin) return nullptr;
-  if (end > writable_) {
-    const std::size_t wanted = round_up(end, kStep) < size_.rep ? round_up(end, kStep) : size_.rep;
-    if (!make_writable(base_ + writable_, Bytes{wanted - writable_})) return nullptr;
-    writable_ = wanted;
-  }
+  if (!make_writable_to(end)) return nullptr;
   used_.fetch_add(end - bump_, std::memory_order_relaxed);
   bump_ = end;
   return base_ + begin;

@@ -29,6 +29,9 @@ class Arena {
   void* take(Bytes size) FM_EXCLUDES(mutex_);
   void recycle(void* p, Bytes size) FM_EXCLUDES(mutex_);
 
+  // So much of what comes next is there already: no page fault, no system call. As far as it can be had.
+  void prepare(Bytes size) FM_EXCLUDES(mutex_);
+
   // Makes part of a table that lies outside [base, base + size) writable, and counts it.
   bool open_table(void* at, Bytes size) FM_EXCLUDES(mutex_);
   // It is used no more; it stays writable and is counted again when it is opened again.
@@ -48,6 +51,7 @@ class Arena {
     return size.rep <= (1u << kLeastShift) ? 0 : static_cast<unsigned>(std::bit_width(size.rep - 1)) - kLeastShift;
   }
   void* bump(std::size_t size, std::size_t align) FM_REQUIRES(mutex_);
+  bool make_writable_to(std::size_t end) FM_REQUIRES(mutex_);
 
   Mutex mutex_{LockRank::kArena};
   std::byte* base_;

@@ -170,6 +170,7 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
   views_[0] = {no_caches, no_caches};
   fill_views();
   sizes_.fill(config.profile, config.default_align);
+  begin_tending();
   config_.region_size = round_up(config.region_size, backing_->region_unit());
   config_.first_region = std::min(round_up(config.first_region, backing_->region_unit()), config_.region_size);
 }

@@ -263,6 +263,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void move_home_slow();
 
   // What has not been used for a while.
+  void begin_tending();
   void tend_slow(Slot& own);
   bool tend_next_slot(Slot& own);
   bool tend_next_bins();
@@ -279,6 +280,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool grow_slow(unsigned node, Bytes at_least, Bytes held_before);
   Error grow_by(unsigned node, Bytes wanted, Bytes at_least);
   Error add_piece(unsigned node, Bytes least, const Error& why_no_region);
+  void prepare_books();
   Error install_region(const Region& region, unsigned node);
   bool release_empty_slabs(unsigned node, bool with_depots);
   bool reclaim_slow(unsigned node);

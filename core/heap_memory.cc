@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/heap.h"
+#include "platform/address_space.h"
 #include "platform/clock.h"
 #include "platform/leak_roots.h"
 
@@ -173,7 +174,8 @@ Error Heap::reserve(Bytes size, NodeId node) {
     allowed += std::min(std::max(pages.held(), pages.limit()), size);
   }
   Error error;
-  const bool refused = allowed < size && held() < size;
+  const Bytes held_before = held();
+  const bool refused = allowed < size && held_before < size;
   if (refused) error = limit_reached(first.id, first.pages.limit(), first.pages.held());
   for (unsigned k = 0; k < nodes && !refused; ++k) {
     const unsigned n = first.nearest[k];
@@ -184,11 +186,33 @@ Error Heap::reserve(Bytes size, NodeId node) {
       error = grow_by(n, wanted, Bytes{kGranule});
       if (error.ok()) forget_refusals(state_->nodes[n]);
     }
-    if (held() >= size) return {};
+    if (held() >= size) break;
   }
+  if (held() > held_before) prepare_books();
+  if (held() >= size) return {};
   Error told =
       make_error(ErrorCode::kNoMemory, "%zu MiB asked, %zu MiB held: %.280s", size / kMiB, held() / kMiB, error.text);
   return told;
+}
+
+// Whoever reserves wants no page faults later: descriptors, map, the caller's slot, and what the first objects of every
+// class need.
+void Heap::prepare_books() {
+  for (unsigned i = 1; i <= state_->regions.highest(); ++i) {
+    const RegionInfo& info = state_->regions[static_cast<RegionNumber>(i)];
+    if (!info.present) continue;
+    const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
+    const std::size_t granules = info.region.size.rep / kGranule;
+    populate(map_.entries(first), Bytes{granules * sizeof(std::uint16_t)});
+    populate(&state_->extents[first], Bytes{granules * sizeof(Extent)});
+  }
+  Bytes books{(sizeof(Cache) + sizeof(CacheBook)) * state_->bin_count() + sizeof(Slot)};
+  for (unsigned c = 1; c <= state_->classes.count; ++c) {
+    const SizeClass& size_class = state_->classes.classes[c];
+    books += (Magazine::size(size_class.magazine) * 3 + slab::bitmap_bytes(size_class)) * node_count_;
+  }
+  state_->arena.prepare(books);
+  own_slot_slow();
 }
 
 Error Heap::set_limit(Bytes limit, NodeId node) {

@@ -20,6 +20,9 @@ constexpr std::size_t kMost = 128;  // objects moved at once, about: the thread 
 
 }  // namespace
 
+// Not with the first allocation.
+void Heap::begin_tending() { state_->tend_due.store(monotonic_ns() + kRound, std::memory_order_relaxed); }
+
 void Heap::tend_slow(Slot& own) {
   const std::uint64_t now = monotonic_ns();
   std::uint64_t due = state_->tend_due.load(std::memory_order_relaxed);

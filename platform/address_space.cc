@@ -20,6 +20,16 @@ bool make_writable(void* at, Bytes size) {
   return mprotect(reinterpret_cast<void*>(begin), end - begin, PROT_READ | PROT_WRITE) == 0;
 }
 
+void populate(void* at, Bytes size) {
+#ifdef MADV_POPULATE_WRITE
+  const auto begin = round_down(reinterpret_cast<std::uintptr_t>(at), kSmallPage.rep);
+  const auto end = round_up(reinterpret_cast<std::uintptr_t>(at) + size.rep, kSmallPage.rep);
+  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_WRITE);
+#else
+  static_cast<void>(at), static_cast<void>(size);
+#endif
+}
+
 void unreserve(void* base, Bytes size) { munmap(base, size.rep); }
 
 }  // namespace fastmem

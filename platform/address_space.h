@@ -14,6 +14,9 @@ void* reserve_readable(Bytes size);
 // Makes [at, at + size), widened to pages, writable. false: the kernel refuses (commit limit, RLIMIT_AS).
 bool make_writable(void* at, Bytes size);
 
+// Writable pages come now, not when they are first touched. Where the kernel cannot (before 5.14), they come then.
+void populate(void* at, Bytes size);
+
 void unreserve(void* base, Bytes size);
 
 inline constexpr Bytes kSmallPage = kKiB * 4;

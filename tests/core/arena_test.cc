@@ -3,6 +3,7 @@
 #include "core/arena.h"
 
 #include <doctest/doctest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "tests/core/workbench.h"
+#include "tests/support/skip.h"
 
 namespace fastmem::core {
 namespace {
@@ -42,6 +44,22 @@ TEST_CASE("made memory is zeroed, aligned, disjoint and counted") {
             static_cast<std::size_t>(last_end - static_cast<std::byte*>(books.memory.get())));
     }
   }
+}
+
+TEST_CASE("what is prepared is there before it is touched, and no more of it is counted") {
+  Books books(kMiB);
+  REQUIRE(books.arena.make(Bytes{100}) != nullptr);
+  const Bytes before = books.arena.bytes();
+  books.arena.prepare(kKiB * 64);
+  CHECK(books.arena.bytes() == before);
+  unsigned char resident[16] = {};
+  REQUIRE(mincore(books.memory.get(), sizeof(resident) * kSmallPage.rep, resident) == 0);
+  if (std::none_of(resident + 1, resident + 16, [](unsigned char r) { return (r & 1) != 0; })) {
+    FM_SKIP("this kernel has no MADV_POPULATE_WRITE");
+  }
+  CHECK(std::all_of(resident, resident + 16, [](unsigned char r) { return (r & 1) != 0; }));
+  books.arena.prepare(kMiB * 2);  // more than there is: nothing happens
+  CHECK(books.arena.make(kKiB * 900) != nullptr);
 }
 
 TEST_CASE("a used-up arena says so, to the last byte") {
