@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/misses/exchange.cc -- Q: what do a hit and an exchange of magazines with the depot cost?
 #include <algorithm>
+#include <array>
 
 #include "bench/misses/ground.h"
 #include "bench/misses/paths.h"
@@ -141,22 +142,22 @@ std::vector<Path> exchange_paths(const PathPlan& plan) {
 
 double measure_hit_ns(const PathPlan& plan) {
   const Ground ground({.pages = plan.pages, .reserve = fastmem::kMiB * 16});
-  Herd herd(ground.heap(), kPathSize, kM);
-  constexpr std::size_t kHalf = kM / 2;
-  herd.grow(kHalf);
-  herd.shrink(kHalf);
-  double least = 0;
-  for (unsigned run = 0; run < 20; ++run) {
-    constexpr unsigned kBursts = 1000;
-    const std::uint64_t begin = ticks();
-    for (unsigned i = 0; i < kBursts; ++i) {
-      herd.grow(kHalf);
-      herd.shrink(kHalf);
-    }
-    const double each = static_cast<double>(ticks() - begin) / (2.0 * kBursts * kHalf) / ticks_per_ns();
-    least = run == 0 ? each : std::min(least, each);
+  core::Heap& heap = ground.heap();
+  constexpr std::size_t kHalf = kM / 2;  // all of them hits
+  std::array<void*, kHalf> batch{};
+  const auto burst = [&] {
+    for (void*& p : batch) p = heap.alloc(kPathSize);
+    for (std::size_t i = kHalf; i > 0; --i) heap.free(batch[i - 1]);
+  };
+  Samples samples(1000);
+  constexpr std::size_t kBursts = 100;
+  while (!samples.full()) {
+    samples.watch();
+    samples.time([&] {
+      for (std::size_t i = 0; i < kBursts; ++i) burst();
+    });
   }
-  return least;
+  return samples.distribution().p50 / static_cast<double>(2 * kBursts * kHalf);
 }
 
 }  // namespace bench

@@ -52,12 +52,12 @@ double ping_pong(std::size_t lines, std::uint64_t rounds) {
 // The least of many short games: another task on either CPU only ever adds.
 Transfer measure_transfer(const PathPlan& plan) {
   if (all_cpus().size() < 2) return {};
-  const std::uint64_t rounds = plan.samples(20'000);
-  double one = ping_pong(0, rounds);
-  double all = ping_pong(kLines, rounds);
-  for (unsigned run = 0; run < 20; ++run) {
-    one = std::min(one, ping_pong(0, rounds));
-    all = std::min(all, ping_pong(kLines, rounds));
+  constexpr std::uint64_t kRounds = 1'000;
+  double one = ping_pong(0, kRounds);
+  double all = ping_pong(kLines, kRounds);
+  for (std::size_t run = 0; run < plan.samples(400); ++run) {
+    one = std::min(one, ping_pong(0, kRounds));
+    all = std::min(all, ping_pong(kLines, kRounds));
   }
   return {.line_ns = one, .magazine_ns = all - one};
 }
