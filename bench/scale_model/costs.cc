@@ -58,7 +58,7 @@ std::string read_costs(std::istream& in, Costs& costs) {
   const std::string kMachine = "# machine: ";
   for (std::string line; std::getline(in, line);) {
     if (line.starts_with(kMachine)) costs.machine = line.substr(kMachine.size());
-    if (const std::string wrong = read_line(line.substr(0, line.find('#')), costs, seen); !wrong.empty()) return wrong;
+    if (std::string wrong = read_line(line.substr(0, line.find('#')), costs, seen); !wrong.empty()) return wrong;
   }
   for (const Entry& entry : kEntries) {
     if (std::find(seen.begin(), seen.end(), entry.key) == seen.end()) return std::string(entry.key) + " is missing";

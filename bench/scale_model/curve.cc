@@ -23,7 +23,8 @@ std::vector<Workload> workloads() {
            .pattern = Pattern::kRemote,
            .burst = 512,
            .scattered = true,
-           .app_ns = 100}};
+           .app_ns = 100},
+          {.name = "random sets, as threads/N", .pattern = Pattern::kSets, .app_ns = 40}};
 }
 
 std::vector<unsigned> core_counts() { return {2, 4, 8, 16, 32, 64, 128, 256}; }

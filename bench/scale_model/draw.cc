@@ -54,7 +54,7 @@ std::string plot_script(const std::vector<Curve>& curves, const std::string& ter
       << " font ',11' background rgb 'white'\nset output " << quoted(file)
       << "\nset logscale x 2\nset xrange [2:256]\nset yrange [0:1.1]\nset xlabel 'cores'\n"
       << "set ylabel 'throughput per core'\nset grid lt 1 lw 1 lc rgb '#d0d0d0'\nset tics nomirror\nset border 3\n"
-      << "set key bottom left\nset multiplot layout " << rows << "," << columns
+      << "set key below horizontal\nset multiplot layout " << rows << "," << columns
       << " title 'Modelled from measured costs: a core among many, of a core alone (dashed: 0.9)' font ',14'\n";
   for (std::size_t i = 0; i < curves.size(); ++i) write_panel(out, i, curves[i]);
   out << "unset multiplot\nset output\n";

@@ -44,7 +44,7 @@ std::string parse(int argc, char** argv, Options& options) {
       options.real = false;
     } else if (option == "--costs" || option == "--draw" || option == "--far" || option == "--seed") {
       if (++i == argc) return option + " needs a value";
-      if (const std::string wrong = set(option, argv[i], options); !wrong.empty()) return wrong;
+      if (std::string wrong = set(option, argv[i], options); !wrong.empty()) return wrong;
     } else {
       return "unknown option " + option;
     }

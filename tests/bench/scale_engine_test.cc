@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <vector>
 
 #include "bench/random_set.h"
@@ -16,7 +15,8 @@ namespace {
 // Every core: thinks, takes the one lock, holds it; over and over, or `rounds` times.
 class Customers final : public Body {
  public:
-  Customers(std::vector<unsigned> node_of_core, Wires wires, double lines, double think, double hold, unsigned rounds)
+  Customers(const std::vector<unsigned>& node_of_core, Wires wires, double lines, double think, double hold,
+            unsigned rounds)
       : engine(node_of_core, wires),
         lock(engine.add_lock(lines)),
         think_(think),
@@ -52,7 +52,8 @@ class Customers final : public Body {
   std::vector<At> at_;
 };
 
-std::uint64_t served_in(std::vector<unsigned> nodes, Wires wires, double lines, double think, double hold, double ns) {
+std::uint64_t served_in(const std::vector<unsigned>& nodes, Wires wires, double lines, double think, double hold,
+                        double ns) {
   Customers customers(nodes, wires, lines, think, hold, ~0u);
   for (CoreIndex c = 0; c < nodes.size(); ++c) customers.engine.run(c, 0);
   customers.engine.simulate(customers, ns);
