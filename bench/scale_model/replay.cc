@@ -2,31 +2,19 @@
 #include "bench/scale_model/replay.h"
 
 #include <algorithm>
-#include <deque>
 #include <numeric>
 #include <utility>
-#include <vector>
 
-#include "bench/random_set.h"
+#include "bench/scale_model/replay_body.h"
 #include "core/magazine.h"
-#include "core/size_class.h"
 
 namespace bench::scale {
 namespace {
 
-namespace core = fastmem::core;
-
 // Random sets are replayed object by object, so that less of them must do.
-struct Span {
-  double warm_up_ns;
-  double measured_ns;
-};
 constexpr Span span_of(Pattern pattern) {
   return pattern == Pattern::kSets ? Span{200'000, 300'000} : Span{500'000, 1'000'000};
 }
-constexpr std::size_t kObjectSize = 256;
-constexpr CoreIndex kNobody = ~CoreIndex{0};
-constexpr double kPointersPerLine = 8;
 
 // Lines that come with a lock from the core that had it last, counted in the code: the bin's word and lists, its queue
 // and counters, the header of the magazine that changes hands; the page heap's word, its lists, a descriptor.
@@ -40,95 +28,7 @@ const core::SizeClass& class_for(std::size_t size) {
 const std::size_t kMagazineBytes = core::Magazine::size(class_for(kObjectSize).magazine).rep;
 const double kMagazineLines = static_cast<double>(kMagazineBytes) / fastmem::kCacheLine;
 
-struct Cache {
-  unsigned loaded = 0;
-  unsigned previous = 0;
-};
-
-struct Bin {
-  LockIndex lock;
-  LockIndex node_lock;
-  const core::SizeClass* size_class;
-  std::deque<CoreIndex> depot = {};     // who filled each full magazine, the oldest first
-  std::vector<CoreIndex> empties = {};  // who emptied each
-  std::uint64_t free = 0;               // objects in slabs
-  CoreIndex last_in_slabs = kNobody;
-};
-
-struct Batch {
-  CoreIndex from = kNobody;
-  unsigned objects = 0;
-};
-
-struct Pipe {
-  std::deque<Batch> full = {};
-  CoreIndex parked = kNobody;
-};
-
-// What a core is doing; each is a step of Replay.
-enum class At : std::uint8_t { kIdle, kInPiece, kHasBin, kHasNode, kNodeDone, kDone };
-
-struct Core {
-  At at = At::kIdle;
-  bool allocating = false;  // the piece: so many objects of this bin
-  unsigned left = 0;
-  unsigned bin = 0;
-  unsigned stage = 0;  // of the pattern
-  double hold = 0;     // the bin's lock, once the node's is back
-  double after = 0;    // what comes on top once no lock is held
-  Batch batch = {};
-};
-
-class Replay final : public Body {
- public:
-  Replay(const Workload& workload, Shape shape, const Costs& costs, std::uint64_t seed);
-  Outcome run();
-  Outcome outcome() const;
-  void step(CoreIndex c) override;
-
- private:
-  static std::vector<unsigned> spread(Shape shape);
-  unsigned bin_of(unsigned node, std::size_t size) const {
-    return node * core::kMaxClasses + core::class_of(core::Profile::kFine, size).rep;
-  }
-  Cache& cache(CoreIndex c) { return caches_[c * bins_.size() + cores_[c].bin]; }
-  double fetch(double lines, CoreIndex to, CoreIndex from);
-  double fetch_line(CoreIndex to, CoreIndex from) {
-    return moved_ns_ += engine_.line(to, from), engine_.line(to, from);
-  }
-
-  // A pattern's next piece; false: the core was parked, or runs something else first.
-  bool next_piece(CoreIndex c);
-  bool next_of_churn(CoreIndex c);
-  bool next_of_pair(CoreIndex c);
-  bool next_of_remote(CoreIndex c);
-  bool next_of_sets(CoreIndex c);
-  bool piece(CoreIndex c, bool allocating, unsigned bin, unsigned objects);
-
-  void go_on(CoreIndex c);
-  void miss(CoreIndex c);
-  void in_bin(CoreIndex c);
-  void take_magazine(CoreIndex c, Bin& bin);
-  void give_magazine(CoreIndex c, Bin& bin);
-  double slab_lines(CoreIndex c, Bin& bin, double lines);
-  void hold(CoreIndex c, Held why, double ns, bool node_too);
-
-  Workload workload_;
-  Span span_;
-  Shape shape_;
-  Costs costs_;
-  Engine engine_;
-  Random random_;
-  std::vector<Bin> bins_;
-  std::vector<Core> cores_;
-  std::vector<Cache> caches_;  // [core][bin]
-  std::vector<Pipe> pipes_;    // [core]: kPairs, of the producer
-  std::vector<Batch> mail_;    // [core]: kRemote
-  std::uint64_t freed_ = 0;
-  std::uint64_t trips_ = 0;
-  double moved_ns_ = 0;  // outside the engine
-  std::array<double, static_cast<std::size_t>(Held::kCount)> held_ns_ = {};
-};
+}  // namespace
 
 std::vector<unsigned> Replay::spread(Shape shape) {
   std::vector<unsigned> node_of_core(shape.cores);
@@ -230,92 +130,6 @@ void Replay::step(CoreIndex c) {
   }
 }
 
-// ---- what the programs do ---------------------------------------------------------------------------------------------
-
-bool Replay::piece(CoreIndex c, bool allocating, unsigned bin, unsigned objects) {
-  cores_[c].allocating = allocating;
-  cores_[c].bin = bin;
-  cores_[c].left = objects;
-  return true;
-}
-
-bool Replay::next_piece(CoreIndex c) {
-  switch (workload_.pattern) {
-    case Pattern::kChurn:
-      return next_of_churn(c);
-    case Pattern::kPairs:
-      return next_of_pair(c);
-    case Pattern::kRemote:
-      return next_of_remote(c);
-    case Pattern::kSets:
-      return next_of_sets(c);
-  }
-  return false;
-}
-
-bool Replay::next_of_churn(CoreIndex c) {
-  Core& core = cores_[c];
-  const unsigned bin = bin_of(engine_.node_of(c), kObjectSize);
-  switch (core.stage++ % 3) {
-    case 0:
-      return piece(c, true, bin, workload_.burst);
-    case 1:
-      freed_ += workload_.burst;
-      return piece(c, false, bin, workload_.burst);
-    default:
-      freed_ += workload_.calm / 2;
-      engine_.run(c, workload_.calm * costs_.hit);
-      return false;
-  }
-}
-
-// Even cores fill batches, odd ones empty them. Each side fetches the batch's lines that the other had.
-bool Replay::next_of_pair(CoreIndex c) {
-  Core& core = cores_[c];
-  const CoreIndex producer = c & ~1u;
-  Pipe& pipe = pipes_[producer];
-  const unsigned bin = bin_of(engine_.node_of(producer), kObjectSize);
-  const auto crossing = [&] { return fetch(workload_.burst / kPointersPerLine, c, c ^ 1u) + fetch_line(c, c ^ 1u); };
-  const auto wake_other = [&] {
-    if (pipe.parked != kNobody) engine_.wake(std::exchange(pipe.parked, kNobody));
-  };
-  if (c == producer) {
-    if (core.batch.objects != 0) {
-      if (pipe.full.size() == kBatchesBetween) return pipe.parked = c, false;
-      pipe.full.push_back(std::exchange(core.batch, {}));
-      wake_other();
-    }
-    core.batch = {c, workload_.burst};
-    core.after += crossing();
-    return piece(c, true, bin, workload_.burst);
-  }
-  if (pipe.full.empty()) return pipe.parked = c, false;
-  pipe.full.pop_front();
-  wake_other();
-  freed_ += workload_.burst;
-  core.after += crossing();
-  return piece(c, false, bin, workload_.burst);
-}
-
-// A batch goes to anybody's mailbox, what lay there is freed.
-bool Replay::next_of_remote(CoreIndex c) {
-  Core& core = cores_[c];
-  if (core.stage++ % 2 == 0) return piece(c, true, bin_of(engine_.node_of(c), kObjectSize), workload_.burst);
-  const Batch got = std::exchange(mail_[random_.below(shape_.cores)], Batch{c, workload_.burst});
-  if (got.objects == 0) return next_of_remote(c);
-  freed_ += got.objects;
-  core.after += fetch(got.objects / kPointersPerLine, c, got.from) + fetch_line(c, got.from);
-  return piece(c, false, bin_of(engine_.node_of(got.from), kObjectSize), got.objects);
-}
-
-bool Replay::next_of_sets(CoreIndex c) {
-  const bool allocating = cores_[c].stage++ % 2 == 1;
-  if (!allocating) ++freed_;
-  return piece(c, allocating, bin_of(engine_.node_of(c), random_.size()), 1);
-}
-
-// ---- what the allocator does ------------------------------------------------------------------------------------------
-
 // Hits up to the next miss, or to the end of the piece.
 void Replay::go_on(CoreIndex c) {
   Core& core = cores_[c];
@@ -407,8 +221,6 @@ void Replay::hold(CoreIndex c, Held why, double ns, bool node_too) {
   core.at = At::kHasNode;
   engine_.acquire(c, bins_[core.bin].node_lock);
 }
-
-}  // namespace
 
 Outcome replay(const Workload& workload, Shape shape, const Costs& costs, std::uint64_t seed) {
   return Replay(workload, shape, costs, seed).run();
