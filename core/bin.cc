@@ -2,6 +2,7 @@
 #include "core/bin.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace fastmem::core {
 namespace {
@@ -12,6 +13,9 @@ constexpr std::uint32_t kEmptySlabsKept = 1;
 constexpr std::uint32_t kEmptyShare = 8;
 
 constexpr std::uint32_t kFirstDepot = 2;  // magazines
+
+// Objects go home so many at a time, the lock let go in between: as long as the scan of a slab.
+constexpr std::uint32_t kDrainedAtOnce = 16;
 
 }  // namespace
 
@@ -32,24 +36,48 @@ Magazine* Bin::exchange(Magazine* empty, SlotId slot, bool any) {
 }
 
 Magazine* Bin::exchange_full(Magazine* full, Strays& strays) {
-  const LockGuard guard(mutex_);
-  Magazine* const empty = take_magazine_locked();
-  if (empty == nullptr) {
-    drain_locked(full->objects(), full->count, strays);
-    full->count = 0;
-    return nullptr;
+  Magazine* over = nullptr;
+  {
+    const LockGuard guard(mutex_);
+    over = keep_locked(full);
+    if (over == nullptr) {
+      if (Magazine* const empty = take_magazine_locked()) return empty;
+      over = pop_oldest_locked();
+    }
   }
-  keep_locked(full, strays);
-  return empty;
+  drain(over->objects(), over->count, strays);
+  over->count = 0;
+  return over;
 }
 
 // A full magazine comes to the depot. One that overflows while it also runs empty, now and then, is too small.
-void Bin::keep_locked(Magazine* full, Strays& strays) {
+// Returns what it has no room for.
+Magazine* Bin::keep_locked(Magazine* full) {
   ++trades_;
   full_.push(full);
   in_depot_ += full->count;
   if (full_.count() > bound_ && missed_) widen_depot_locked();
-  drain_depot_locked(bound_, strays);
+  return full_.count() > bound_ ? pop_oldest_locked() : nullptr;
+}
+
+Magazine* Bin::pop_oldest_locked() {
+  Magazine* const oldest = full_.pop();
+  if (oldest != nullptr) in_depot_ -= oldest->count;
+  return oldest;
+}
+
+Magazine* Bin::pop_oldest() {
+  const LockGuard guard(mutex_);
+  return pop_oldest_locked();
+}
+
+// What a magazine holds goes back to slabs, and the magazine itself to the empty ones.
+void Bin::send_home(Magazine* m, Strays& strays) {
+  drain(m->objects(), m->count, strays);
+  m->count = 0;
+  const LockGuard guard(mutex_);
+  m->next = empties_;
+  empties_ = m;
 }
 
 void Bin::widen_depot_locked() {
@@ -70,11 +98,12 @@ std::uint32_t Bin::empties_to_keep() const {
   return kEmptySlabsKept + (sizes_[kEmpty] + sizes_[kPartial] + sizes_[kFull]) / kEmptyShare;
 }
 
+// The lock is let go between slabs: nobody waits for more than the scan of one.
 std::uint32_t Bin::refill(void** out, std::uint32_t n) {
-  const LockGuard guard(mutex_);
-  ++trades_;
   std::uint32_t taken = 0;
   while (taken < n) {
+    const LockGuard guard(mutex_);
+    ++trades_;
     const ExtentIndex i = slab_with_room();
     if (i == kNoExtent) break;
     Extent& e = (*context_.extents)[i];
@@ -106,9 +135,11 @@ void* Bin::take_one() {
 }
 
 void Bin::drain(void* const* objects, std::uint32_t n, Strays& strays) {
-  const LockGuard guard(mutex_);
-  ++trades_;
-  drain_locked(objects, n, strays);
+  for (std::uint32_t done = 0; done < n; done += kDrainedAtOnce) {
+    const LockGuard guard(mutex_);
+    ++trades_;
+    drain_locked(objects + done, std::min(n - done, kDrainedAtOnce), strays);
+  }
 }
 
 Magazine* Bin::take_magazine() {
@@ -117,18 +148,25 @@ Magazine* Bin::take_magazine() {
 }
 
 void Bin::give_magazine(Magazine* m, Strays& strays) {
-  const LockGuard guard(mutex_);
-  if (m->count != 0) return keep_locked(m, strays);
-  m->next = empties_;
-  empties_ = m;
+  Magazine* over = nullptr;
+  {
+    const LockGuard guard(mutex_);
+    if (m->count == 0) {
+      m->next = empties_;
+      empties_ = m;
+      return;
+    }
+    over = keep_locked(m);
+  }
+  if (over != nullptr) send_home(over, strays);
 }
 
 bool Bin::release_empty(bool with_depot, Strays& strays) {
-  const LockGuard guard(mutex_);
   if (with_depot) {
-    drain_depot_locked(0, strays);
-    narrow_depot_locked(0);
+    while (Magazine* const m = pop_oldest()) send_home(m, strays);
   }
+  const LockGuard guard(mutex_);
+  if (with_depot) narrow_depot_locked(full_.count());
   bool released = false;
   while (!lists_[kEmpty].empty()) {
     release_slab(lists_[kEmpty].front());
@@ -138,16 +176,21 @@ bool Bin::release_empty(bool with_depot, Strays& strays) {
 }
 
 void Bin::release_idle(std::uint64_t most, Strays& strays) {
+  if (!unused_since_last_look()) return;
+  for (std::uint64_t moved = 0; moved < most; moved += class_->magazine) {
+    Magazine* const m = pop_oldest();
+    if (m == nullptr) break;
+    send_home(m, strays);
+  }
   const LockGuard guard(mutex_);
-  if (trades_ != trades_seen_) {
-    trades_seen_ = trades_;
-    return;
-  }
-  for (std::uint64_t moved = 0; full_.count() != 0 && moved < most; moved += class_->magazine) {
-    drain_depot_locked(full_.count() - 1, strays);
-  }
-  narrow_depot_locked(full_.count());
+  trades_seen_ = trades_;  // what went home just now is no use
+  narrow_depot_locked(std::min(bound_, full_.count()));
   for (std::uint64_t moved = 0; !lists_[kEmpty].empty() && moved < most; ++moved) release_slab(lists_[kEmpty].front());
+}
+
+bool Bin::unused_since_last_look() {
+  const LockGuard guard(mutex_);
+  return std::exchange(trades_seen_, trades_) == trades_;
 }
 
 BinCounts Bin::counts() const {
@@ -190,18 +233,6 @@ void Bin::drain_locked(void* const* objects, std::uint32_t n, Strays& strays) {
     file(i);
   }
   while (sizes_[kEmpty] > empties_to_keep()) release_slab(lists_[kEmpty].front());
-}
-
-// The oldest go first, down to `keep` full magazines.
-void Bin::drain_depot_locked(std::uint32_t keep, Strays& strays) {
-  while (full_.count() > keep) {
-    Magazine* const m = full_.pop();
-    in_depot_ -= m->count;
-    drain_locked(m->objects(), m->count, strays);
-    m->count = 0;
-    m->next = empties_;
-    empties_ = m;
-  }
 }
 
 Magazine* Bin::take_magazine_locked() {

@@ -51,7 +51,6 @@ class alignas(kLinePair) Bin {
   Magazine* exchange_empty_for_any(Magazine* empty) FM_EXCLUDES(mutex_) { return exchange(empty, SlotId{}, true); }
 
   // An empty magazine for a full one. What passes the depot's bound goes back to its slabs.
-  // nullptr: no memory for another magazine; the objects are in their slabs then and `full` is empty and the caller's.
   Magazine* exchange_full(Magazine* full, Strays& strays) FM_EXCLUDES(mutex_);
 
   // Objects from slabs into out[0 .. n), those to be popped first at the end. A new slab is made where the page heap
@@ -87,8 +86,11 @@ class alignas(kLinePair) Bin {
 
   Magazine* exchange(Magazine* empty, SlotId slot, bool any) FM_EXCLUDES(mutex_);
   void drain_locked(void* const* objects, std::uint32_t n, Strays& strays) FM_REQUIRES(mutex_);
-  void drain_depot_locked(std::uint32_t keep, Strays& strays) FM_REQUIRES(mutex_);
-  void keep_locked(Magazine* full, Strays& strays) FM_REQUIRES(mutex_);
+  Magazine* keep_locked(Magazine* full) FM_REQUIRES(mutex_);
+  Magazine* pop_oldest_locked() FM_REQUIRES(mutex_);
+  Magazine* pop_oldest() FM_EXCLUDES(mutex_);
+  void send_home(Magazine* m, Strays& strays) FM_EXCLUDES(mutex_);
+  bool unused_since_last_look() FM_EXCLUDES(mutex_);
   void widen_depot_locked() FM_REQUIRES(mutex_);
   void narrow_depot_locked(std::uint32_t bound) FM_REQUIRES(mutex_);
   std::uint32_t empties_to_keep() const FM_REQUIRES(mutex_);
@@ -99,7 +101,16 @@ class alignas(kLinePair) Bin {
   List list_for(const Extent& e) const { return e.free == 0 ? kFull : e.free == class_->objects ? kEmpty : kPartial; }
   void file(ExtentIndex i) FM_REQUIRES(mutex_);
 
+  // All that an exchange of magazines writes, in one cache line.
   mutable Mutex mutex_{LockRank::kBin};
+  MagazineQueue full_ FM_GUARDED_BY(mutex_);
+  Magazine* empties_ FM_GUARDED_BY(mutex_) = nullptr;
+  std::uint64_t in_depot_ FM_GUARDED_BY(mutex_) = 0;
+  std::uint64_t trades_ FM_GUARDED_BY(mutex_) = 0;  // magazines and objects that went either way: has it been used?
+  std::uint32_t bound_ FM_GUARDED_BY(mutex_) = 0;   // full magazines that the depot has room for, out of the budget
+  bool missed_ FM_GUARDED_BY(mutex_) = false;       // it had none to give since it was last widened
+  bool at_bound_ FM_GUARDED_BY(mutex_) = false;     // it cannot be widened any more
+
   BinId id_;
   const SizeClass* class_;
   BinContext context_;
@@ -108,16 +119,9 @@ class alignas(kLinePair) Bin {
   ExtentList lists_[kLists] FM_GUARDED_BY(mutex_);
   std::uint32_t sizes_[kLists] FM_GUARDED_BY(mutex_) = {};
   std::uint64_t free_ FM_GUARDED_BY(mutex_) = 0;
-  MagazineQueue full_ FM_GUARDED_BY(mutex_);
-  Magazine* empties_ FM_GUARDED_BY(mutex_) = nullptr;
-  std::uint64_t in_depot_ FM_GUARDED_BY(mutex_) = 0;
-  std::uint32_t bound_ FM_GUARDED_BY(mutex_) = 0;   // full magazines that the depot has room for, out of the budget
-  bool missed_ FM_GUARDED_BY(mutex_) = false;       // it had none to give since it was last widened
-  bool at_bound_ FM_GUARDED_BY(mutex_) = false;     // it cannot be widened any more
-  std::uint64_t trades_ FM_GUARDED_BY(mutex_) = 0;  // magazines and objects that went either way: has it been used?
-  std::uint64_t trades_seen_ FM_GUARDED_BY(mutex_) = 0;  // by release_idle()
   std::uint64_t acquires_ FM_GUARDED_BY(mutex_) = 0;
   std::uint64_t releases_ FM_GUARDED_BY(mutex_) = 0;
+  std::uint64_t trades_seen_ FM_GUARDED_BY(mutex_) = 0;  // by release_idle()
 };
 
 static_assert(Shareable<Bin>);

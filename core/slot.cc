@@ -155,7 +155,6 @@ bool Slot::make_space(Bin& bin, Pair p, Strays& strays) {
     p.book.taken += p.book.previous->count;
     p.book.previous->filled_by = id_;
     empty = bin.exchange_full(p.book.previous, strays);
-    if (empty == nullptr) empty = p.book.previous;  // drained, for want of memory for another
   }
   if (empty != nullptr) empty->prefetch(true);
   p.book.previous = full;
