@@ -12,6 +12,7 @@
 
 #include "bench/allocators.h"
 #include "bench/catalogue.h"
+#include "bench/held.h"
 #include "bench/machine.h"
 #include "bench/message.h"
 
@@ -53,6 +54,8 @@ void serve(Scenario& scenario) {
     Reply reply;
     if (request == Request::kWarmUp) {
       scenario.warm_up();
+    } else if (request == Request::kIdle) {
+      reply.sample.grown.held = static_cast<double>(held_bytes());
     } else {
       reply = measure(scenario);
     }
