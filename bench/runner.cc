@@ -97,8 +97,8 @@ int Runner::rounds(const ScenarioInfo& scenario) const {
   return scenario.runs_at_most == 0 ? asked : std::min(asked, scenario.runs_at_most);
 }
 
-// What the same process holds before the first object, with libc's malloc: every allocator is charged what it holds
-// beyond that, what it needs to start included.
+// What the same process holds before the first object, with libc's malloc, less what that keeps without need: every
+// allocator is charged what it holds beyond that, what it needs to start included.
 double Runner::idle_bytes(const ScenarioInfo& scenario) {
   const AllocatorInfo& libc = *find_allocator(kGlibc);
   Process worker(libc, locate(libc), scenario, options_);

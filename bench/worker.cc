@@ -3,6 +3,7 @@
 #include "bench/worker.h"
 
 #include <dlfcn.h>
+#include <malloc.h>
 #include <sys/socket.h>
 
 #include <cstdio>
@@ -55,6 +56,7 @@ void serve(Scenario& scenario) {
     if (request == Request::kWarmUp) {
       scenario.warm_up();
     } else if (request == Request::kIdle) {
+      malloc_trim(0);  // what libc's malloc keeps of earlier objects is its own doing
       reply.sample.grown.held = static_cast<double>(held_bytes());
     } else {
       reply = measure(scenario);
