@@ -2,6 +2,8 @@
 // bench/api_fastmem.h -- Q: what does fastmem cost, called as C++ and as C programs call it?
 #pragma once
 
+#include <malloc.h>
+
 #include <cstdio>
 #include <optional>
 #include <utility>
@@ -14,6 +16,12 @@ namespace bench {
 
 // Called as a C program calls it: a function for each, out of line.
 struct FastmemCApi {
+  static const char* start(const Setup& setup) {
+    fastmem_config_t config;
+    fastmem_config_init(&config);
+    config.pages = setup.pages;
+    return fastmem_init(&config) == 0 ? nullptr : fastmem_error_text();
+  }
   static void* alloc(std::size_t size) { return fastmem_alloc(size, 0, 0); }
   static void free(void* p) { fastmem_free(p); }
 };
@@ -26,18 +34,22 @@ struct FastmemApi {
 
   static const char* start(const Setup& setup) {
     fastmem_set_log(&FastmemApi::log, nullptr);
-    fastmem_config_t config;
-    fastmem_config_init(&config);
-    config.pages = setup.pages;
-    if (fastmem_init(&config) != 0) return fastmem_error_text();  // for FastmemCApi
     fastmem::Result<fastmem::Heap> made = fastmem::Heap::create({.pages = static_cast<fastmem::PageKind>(setup.pages)});
     if (!made.ok()) return fastmem_error_text();
     heap_.emplace(std::move(*made));
+    malloc_trim(0);  // the malloc beside it is as in the process that footprint compares with, see Runner::idle_bytes()
     return nullptr;
   }
 
   static void* alloc(std::size_t size) { return heap_->alloc(size); }
   static void free(void* p) { heap_->free(p); }
+  static void free_sized(void* p, std::size_t size) { heap_->free(p, size); }
+
+  static void read_books(Footprint& footprint) {
+    const fastmem::HeapStats stats = heap_->stats();
+    footprint.backing = static_cast<double>(stats.backing.rep);
+    footprint.metadata = static_cast<double>(stats.metadata.rep);
+  }
 
   static void alloc_bulk(void** objects, std::size_t n, std::size_t size) {
     if (heap_->alloc_bulk({objects, n}, size) != fastmem::ErrorCode::kOk) die("alloc_bulk", fastmem_error_text());

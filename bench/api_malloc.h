@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "bench/scenario.h"
+#include "bench/sized_free.h"
 
 namespace bench {
 
@@ -17,10 +18,16 @@ struct MallocApi {
   using OutOfLine = MallocApi;            // by a function call, where the usual way is inlined
 
   // Before anything else. nullptr, or why it cannot be used.
-  static const char* start(const Setup&) { return nullptr; }
+  static const char* start(const Setup&) {
+    sized_free_ = find_sized_free();
+    return nullptr;
+  }
 
   static void* alloc(std::size_t size) { return std::malloc(size); }
   static void free(void* p) { std::free(p); }
+  static void free_sized(void* p, std::size_t size) { sized_free_(p, size); }
+
+  static void read_books(Footprint&) {}  // those of an allocator that tells
 
   // Many objects by the best means there are.
   static void alloc_bulk(void** objects, std::size_t n, std::size_t size) {
@@ -40,6 +47,9 @@ struct MallocApi {
    private:
     std::size_t size_;
   };
+
+ private:
+  static inline SizedFree sized_free_ = nullptr;
 };
 
 }  // namespace bench

@@ -9,6 +9,10 @@
 
 namespace bench {
 
+inline constexpr std::size_t kSmallest = 16;
+inline constexpr std::size_t kLargest = 2048;
+inline constexpr std::size_t kBurst = 32;
+
 enum class Kind {
   kPair,
   kPairC,  // the same through the C interface, out of line
@@ -17,11 +21,13 @@ enum class Kind {
   kBulk,
   kHandle,
   kRandom,
+  kRandomSized,  // free is told the size
   kProducerConsumer,
   kThreads,
   kManyThreads,
   kFirstTouch,
   kFootprint,
+  kBooks,  // footprint's own row of fastmem's metadata, see footprint_rows.h
   // The DPDK bench's own, see bench/dpdk/:
   kPairCalled,  // through functions that are not inlined, whatever the allocator offers
   kPairSized,   // free is told the size, where it takes one
@@ -36,10 +42,15 @@ enum class Kind {
 
 // At most these parts of what the others need; less_than: the bound itself is not enough.
 struct Asked {
-  std::optional<double> of_glibc;
-  std::optional<double> of_best;
+  std::optional<double> of_glibc = {};
+  std::optional<double> of_best = {};
   bool less_than = false;
+  bool glibc_apart = false;            // glibc is none of "the others" that the best is of
+  std::optional<double> at_most = {};  // of fastmem's figure itself
 };
+
+// See size_mix.h.
+enum class Mix { kUniform, kPowerLaw, kTraced };
 
 struct ScenarioInfo {
   std::string name;
@@ -51,13 +62,12 @@ struct ScenarioInfo {
   bool fresh = false;         // every run in a process of its own
   bool judge_memory = false;  // by resident bytes per live byte, not by time
   unsigned work = 0;          // cycles of something else before every operation
+  Mix mix = Mix::kUniform;
+  std::size_t largest = kLargest;  // of uniform random sizes
+  int runs_at_most = 0;            // 0: as many as asked for
 
   bool one_thread() const { return threads == 1 && kind != Kind::kProducerConsumer; }
 };
-
-inline constexpr std::size_t kSmallest = 16;
-inline constexpr std::size_t kLargest = 2048;
-inline constexpr std::size_t kBurst = 32;
 
 // All of them, in the order of the table.
 const std::vector<ScenarioInfo>& catalogue();

@@ -19,7 +19,12 @@ void write_cell(std::ostream& out, const ScenarioInfo& scenario, const Cell& cel
     out << ", \"p99_ns\": " << ns(cell.p99_cycles) << ", \"max_ns\": " << ns(cell.max_cycles)
         << ", \"mean_ns\": " << ns(cell.mean_cycles);
   }
-  if (scenario.judge_memory) out << ", \"rss_per_live\": " << median(cell.rss_per_live);
+  if (scenario.kind == Kind::kFootprint) out << ", \"rss_per_live\": " << median(cell.of_memory);
+  if (scenario.kind == Kind::kBooks) out << ", \"metadata_percent\": " << median(cell.of_memory);
+  if (!cell.backing_per_live.empty()) out << ", \"backing_per_live\": " << median(cell.backing_per_live);
+  for (std::size_t i = 0; i < kCounters; ++i) {
+    if (const auto n = median_count(cell, i); n) out << ", \"" << kCounterNames[i].key << "\": " << *n;
+  }
   out << "}";
 }
 

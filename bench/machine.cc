@@ -56,6 +56,16 @@ std::int64_t now_ns(clockid_t clock) {
   return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
 }
 
+// What /proc/cpuinfo says of the first processor; "": nothing.
+std::string of_processor(const char* key) {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const auto colon = line.find(": ");
+    if (line.starts_with(key) && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "";
+}
+
 }  // namespace
 
 const std::vector<int>& all_cpus() {
@@ -89,16 +99,12 @@ std::uint64_t free_hugepages() {
   return pages;
 }
 
+std::string processor_vendor() { return of_processor("vendor_id"); }
+
 std::string processor() {
-  std::ifstream file("/proc/cpuinfo");
-  std::string model = "unknown processor";
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("model name")) {
-      model = line.substr(line.find(':') + 2);
-      break;
-    }
-  }
-  return model + ", " + std::to_string(std::thread::hardware_concurrency()) + " CPUs";
+  const std::string model = of_processor("model name");
+  return (model.empty() ? "unknown processor" : model) + ", " + std::to_string(std::thread::hardware_concurrency()) +
+         " CPUs";
 }
 
 std::string transparent_huge_pages() {

@@ -27,6 +27,8 @@ Resident resident();
 
 std::uint64_t available_memory_kib();
 
+// "AuthenticAMD", "GenuineIntel" ...; "": not said.
+std::string processor_vendor();
 // "AMD EPYC, 2 CPUs"; "always", "madvise" or "never"; free 2 MiB pages.
 std::string processor();
 std::string transparent_huge_pages();

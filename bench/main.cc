@@ -7,10 +7,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <utility>
 
 #include "bench/allocators.h"
 #include "bench/catalogue.h"
 #include "bench/clock.h"
+#include "bench/footprint_rows.h"
 #include "bench/json.h"
 #include "bench/machine.h"
 #include "bench/options.h"
@@ -83,8 +85,10 @@ int bench_main(const Options& options) {
   table.print_head();
   std::vector<Row> rows;
   for (const ScenarioInfo& scenario : scenarios) {
-    rows.push_back(runner.measure(scenario));
-    table.print_row(rows.back());
+    for (Row& row : rows_of(runner.measure(scenario))) {
+      table.print_row(row);
+      rows.push_back(std::move(row));
+    }
   }
   table.print_rest(rows);
   print_summary(rows, runner.noise());

@@ -10,7 +10,11 @@
 
 namespace bench {
 
-enum class Request : std::uint32_t { kWarmUp, kRun };
+enum class Request : std::uint32_t {
+  kWarmUp,
+  kRun,
+  kIdle,  // the memory held before the first object, as Sample::grown.held
+};
 
 enum class Outcome : std::uint32_t { kDone, kUnsupported, kFailed };
 

@@ -7,56 +7,56 @@
 
 #include "bench/catalogue.h"
 #include "bench/machine.h"
+#include "bench/random.h"
 #include "bench/scenario.h"
+#include "bench/size_mix.h"
 
 namespace bench {
 
-// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
-  std::uint32_t below(std::uint32_t n) { return static_cast<std::uint32_t>(((next() >> 32) * n) >> 32); }
-  std::size_t size() { return kSmallest + below(kLargest - kSmallest + 1); }
-
- private:
-  std::uint64_t state_;
+// A slot to replace and the sizes of the object that goes and of the one that comes, drawn before anything is timed.
+// Eight bytes, read one after another: little cache is taken.
+struct Step {
+  std::uint32_t slot;
+  std::uint16_t old_size;
+  std::uint16_t size;
 };
+static_assert(sizeof(Step) == 8 && kLargest <= UINT16_MAX);
 
-// A slot to replace and the size of the new object, drawn before anything is timed. Four bytes: little cache is taken.
-class Step {
- public:
-  Step() = default;
-  Step(std::uint32_t slot, std::size_t size)
-      : bits_(slot | static_cast<std::uint32_t>(size - kSmallest) << kSlotBits) {}
-  std::uint32_t slot() const { return bits_ & ((1u << kSlotBits) - 1); }
-  std::size_t size() const { return kSmallest + (bits_ >> kSlotBits); }
-
- private:
-  static constexpr unsigned kSlotBits = 20;
-  static_assert(kLargest - kSmallest < (1u << (32 - kSlotBits)));
-  std::uint32_t bits_;
-};
-static_assert(sizeof(Step) == 4);
-
-// Invariant: each object's first word is the number of its slot; replace() reads it back before it frees.
+// How an object goes: by its address alone, or with the size that its owner knows.
 template <class Api>
+struct FreeByAddress {
+  static void free(void* p, std::size_t) { Api::free(p); }
+};
+template <class Api>
+struct FreeSized {
+  static void free(void* p, std::size_t size) { Api::free_sized(p, size); }
+};
+
+// Invariants: each object's first word is the number of its slot; replace() reads it back before it frees.
+//             Before and after a replace() the object of a slot has the size that the last step for it says, so that any
+//             number of them may follow each other.
+template <class Api, class Freeing = FreeByAddress<Api>>
 class RandomSet {
  public:
-  RandomSet(std::size_t live, std::size_t steps, std::uint64_t seed) : slots_(live), steps_(steps), random_(seed) {
+  RandomSet(std::size_t live, std::size_t steps, std::uint64_t seed, std::size_t largest = kLargest)
+      : slots_(live), sizes_(live), steps_(steps) {
+    Random random(seed);
+    const SizeMix mix(Mix::kUniform, largest);
+    const auto draw = [&] { return static_cast<std::uint16_t>(mix.draw(random)); };
+    for (std::uint16_t& size : sizes_) size = draw();
     for (Step& step : steps_) {
-      step = Step(random_.below(static_cast<std::uint32_t>(live)), random_.size());
-      expected_ += step.slot();
+      step = {.slot = random.below(static_cast<std::uint32_t>(live)), .old_size = 0, .size = draw()};
+      sizes_[step.slot] = step.size;
+      expected_ += step.slot;
+    }
+    for (Step& step : steps_) {
+      step.old_size = sizes_[step.slot];
+      sizes_[step.slot] = step.size;
     }
   }
 
   void fill() {
-    for (std::size_t slot = 0; slot < slots_.size(); ++slot) slots_[slot] = make(slot, random_.size());
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot) slots_[slot] = make(slot, sizes_[slot]);
   }
 
   // Every step once.
@@ -66,7 +66,7 @@ class RandomSet {
   }
 
   void drain() {
-    for (void*& p : slots_) Api::free(p);
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot) Freeing::free(slots_[slot], sizes_[slot]);
   }
 
   std::size_t live() const { return slots_.size(); }
@@ -84,17 +84,17 @@ class RandomSet {
   [[gnu::noinline]] static std::uint64_t replace_all(void** slots, const Step* steps, std::size_t n) {
     std::uint64_t sum = 0;
     for (std::size_t i = 0; i < n; ++i) {
-      void*& slot = slots[steps[i].slot()];
+      void*& slot = slots[steps[i].slot];
       sum += *static_cast<const std::uint64_t*>(slot);
-      Api::free(slot);
-      slot = make(steps[i].slot(), steps[i].size());
+      Freeing::free(slot, steps[i].old_size);
+      slot = make(steps[i].slot, steps[i].size);
     }
     return sum;
   }
 
   Books<void*> slots_;
+  Books<std::uint16_t> sizes_;  // by slot; not looked at while objects are replaced
   Books<Step> steps_;
-  Random random_;
   std::uint64_t expected_ = 0;
 };
 

@@ -2,11 +2,15 @@
 // bench/results.h -- Q: what was measured?
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "bench/catalogue.h"
+#include "bench/counter_reading.h"
+#include "bench/footprint.h"
 #include "bench/stats.h"
 
 namespace bench {
@@ -17,12 +21,16 @@ enum class CellState { kMeasured, kNotInstalled, kUnsupported, kFailed };
 struct Cell {
   std::string allocator;
   CellState state = CellState::kMeasured;
-  std::string why;  // of kFailed
+  std::string why;  // of kFailed and, where there is one, of kUnsupported
   std::vector<double> cycles;
   std::vector<double> p99_cycles;
   std::vector<double> max_cycles;
   std::vector<double> mean_cycles;
-  std::vector<double> rss_per_live;
+  std::vector<double> of_memory;         // footprint: resident bytes per live byte; its books: per cent of the backing
+  std::vector<double> backing_per_live;  // footprint of fastmem
+  std::vector<Footprint> grown;
+  std::vector<Footprint> freed;
+  std::vector<CounterReading> counters;
   std::uint64_t peak_kib = 0;
   std::uint64_t hugetlb_kib = 0;
   std::uint64_t thp_kib = 0;
@@ -42,11 +50,21 @@ struct Row {
   }
 };
 
-// What the scenario is judged by, run by run: resident bytes per live byte, or cycles.
+// What the scenario is judged by, run by run: a figure of memory, or cycles.
 inline const std::vector<double>& figures(const ScenarioInfo& scenario, const Cell& cell) {
-  return scenario.judge_memory ? cell.rss_per_live : cell.cycles;
+  return scenario.judge_memory ? cell.of_memory : cell.cycles;
 }
 inline double figure(const ScenarioInfo& scenario, const Cell& cell) { return median(figures(scenario, cell)); }
+
+// Of one counter, per operation; nothing where it could not be counted.
+inline std::optional<double> median_count(const Cell& cell, std::size_t counter) {
+  std::vector<double> counts;
+  for (const CounterReading& reading : cell.counters) {
+    if (reading.counted(counter)) counts.push_back(reading.count[counter]);
+  }
+  if (counts.empty()) return std::nullopt;
+  return median(counts);
+}
 
 // How quiet the machine was.
 struct Noise {

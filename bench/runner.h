@@ -29,6 +29,8 @@ class Runner {
 
   void run_kept(const ScenarioInfo& scenario, std::vector<Cell>& cells);
   void run_fresh(const ScenarioInfo& scenario, std::vector<Cell>& cells);
+  int rounds(const ScenarioInfo& scenario) const;
+  double idle_bytes(const ScenarioInfo& scenario);
   Reply run_undisturbed(const ScenarioInfo& scenario, Process& worker);
   void note(const ScenarioInfo& scenario, const Reply& reply, Cell& cell);
 

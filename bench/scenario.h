@@ -7,6 +7,8 @@
 #include <memory>
 
 #include "bench/catalogue.h"
+#include "bench/counter_reading.h"
+#include "bench/footprint.h"
 
 namespace bench {
 
@@ -28,7 +30,9 @@ struct Sample {
   double p99_cycles = 0;  // first-touch only
   double max_cycles = 0;
   double mean_cycles = 0;
-  double rss_per_live = 0;  // footprint only: resident bytes per byte asked for
+  Footprint grown = {};  // footprint only
+  Footprint freed = {};
+  CounterReading counters = {};
 };
 
 // Built and warmed up once per process, then run several times. Failures end the process with die().

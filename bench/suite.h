@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "bench/scenarios_footprint.h"
 #include "bench/scenarios_memory.h"
 #include "bench/scenarios_pipe.h"
 #include "bench/scenarios_random.h"
@@ -15,13 +16,14 @@ namespace bench {
 template <class Api>
 std::unique_ptr<Scenario> make_scenario(const ScenarioInfo& info, const Plan& plan) {
   if (!Api::kAnySize && info.size == 0) return nullptr;
-  // footprint counts what the allocator needs to start, too: its books are made, and the baseline taken, before.
-  std::unique_ptr<Scenario> scenario;
-  if (info.kind == Kind::kFootprint) scenario = std::make_unique<FootprintScenario<Api>>(info);
-  if (const char* why = Api::start(plan.setup); why != nullptr) die("cannot start", why);
+  const bool out_of_line = info.kind == Kind::kPairC;
+  const char* const why = out_of_line ? Api::OutOfLine::start(plan.setup) : Api::start(plan.setup);
+  if (why != nullptr) die("cannot start", why);
   switch (info.kind) {
     case Kind::kRandom:
-      return std::make_unique<RandomScenario<Api>>(info, plan.quick);
+      return std::make_unique<RandomScenario<Api, FreeByAddress<Api>>>(info, plan.quick);
+    case Kind::kRandomSized:
+      return std::make_unique<RandomScenario<Api, FreeSized<Api>>>(info, plan.quick);
     case Kind::kProducerConsumer:
       return std::make_unique<PipeScenario<Api>>(info, plan);
     case Kind::kThreads:
@@ -31,7 +33,7 @@ std::unique_ptr<Scenario> make_scenario(const ScenarioInfo& info, const Plan& pl
     case Kind::kFirstTouch:
       return std::make_unique<FirstTouchScenario<Api>>(info);
     case Kind::kFootprint:
-      return scenario;
+      return std::make_unique<FootprintScenario<Api>>(info);
     default:
       return make_small<Api>(info, plan);
   }

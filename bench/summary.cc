@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/summary.cc -- Q: where does fastmem fall short, and can this run be believed?
+#include <algorithm>
 #include <cstdio>
 
 #include "bench/allocators.h"
@@ -16,6 +17,7 @@ void print_short(const Row& row, const Verdict& verdict) {
   const Asked& asked = row.scenario.asked;
   const char* less = asked.less_than ? "less than " : "";
   std::printf("  %-20s", row.scenario.name.c_str());
+  if (asked.at_most) std::printf("  %.3f, asked at most %.2f", *verdict.figure, *asked.at_most);
   if (asked.of_glibc) std::printf("  %.3f of glibc, asked %s%.2f;", *verdict.of_glibc, less, *asked.of_glibc);
   if (asked.of_best) {
     std::printf("  %.3f of the best (%s), asked %s%.2f", *verdict.of_best, verdict.best.c_str(), less, *asked.of_best);
@@ -43,6 +45,17 @@ void print_verdicts(const std::vector<Row>& rows) {
   }
 }
 
+bool skipped(const Cell& cell) { return cell.state == CellState::kUnsupported && !cell.why.empty(); }
+
+bool all_skipped(const Row& row) { return std::all_of(row.cells.begin(), row.cells.end(), skipped); }
+
+void print_skipped(const Row& row) {
+  for (const Cell& cell : row.cells) {
+    if (!skipped(cell)) continue;
+    std::printf("Left out: %s with %s: %s\n", row.scenario.name.c_str(), cell.allocator.c_str(), cell.why.c_str());
+  }
+}
+
 void print_gaps(const std::vector<Row>& rows) {
   std::string reported;
   for (const Row& row : rows) {
@@ -51,8 +64,9 @@ void print_gaps(const std::vector<Row>& rows) {
         std::printf("FAILED: %s with %s: %s\n", row.scenario.name.c_str(), cell.allocator.c_str(), cell.why.c_str());
       }
     }
+    print_skipped(row);
     const Verdict verdict = judge(row);
-    if (row.scenario.asked.of_best && !verdict.missing.empty() && verdict.missing != reported) {
+    if (row.scenario.asked.of_best && !all_skipped(row) && !verdict.missing.empty() && verdict.missing != reported) {
       std::printf("Judged without %s.\n", verdict.missing.c_str());
       reported = verdict.missing;
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
 
 #include "bench/verdict.h"
 
@@ -31,9 +32,10 @@ std::string centred(const std::string& text, int width) {
   return padded(padded(text, static_cast<int>(text.size()) + left), -width);
 }
 
-// ".50" rather than "0.50": the column is narrow.
+// ".50" rather than "0.50", "1" rather than "1.00": the column is narrow.
 std::string bound(double value) {
   const std::string text = format("%.2f", value);
+  if (text.ends_with(".00")) return text.substr(0, text.size() - 3);
   return text.starts_with("0.") ? text.substr(1) : text;
 }
 
@@ -43,6 +45,7 @@ std::string ratio(const std::optional<double>& value) {
 }
 
 std::string asked(const Asked& asked) {
+  if (asked.at_most) return "<=" + bound(*asked.at_most);
   if (!asked.of_glibc && !asked.of_best) return "-";
   if (asked.less_than) return "<" + format("%.0f", *asked.of_best);
   return (asked.of_glibc ? bound(*asked.of_glibc) + "/" : "") + (asked.of_best ? bound(*asked.of_best) : "");
@@ -65,6 +68,13 @@ std::string excuse(const Cell* cell) {
   if (cell != nullptr && cell->state == CellState::kNotInstalled) return "not installed";
   if (cell != nullptr && cell->state == CellState::kFailed) return "failed";
   return "-";
+}
+
+// The median of values, where there are any.
+auto of(std::vector<double> Cell::*values, double scale = 1) {
+  return [values, scale](const Cell& cell) {
+    return (cell.*values).empty() ? std::optional<double>{} : median(cell.*values) * scale;
+  };
 }
 
 std::string verdict_columns(const Row& row) {
@@ -125,16 +135,26 @@ void Table::print_rest(const std::vector<Row>& rows) const {
 
 void Table::print_group_row(const Row& row, std::size_t from) const {
   const ScenarioInfo& scenario = row.scenario;
-  std::string line = padded(scenario.name, -kNameWidth);
-  for (const std::string& allocator : group(from)) line += cell(row, allocator);
   const std::string verdict = from == 0 ? verdict_columns(row) : "";
+  if (scenario.kind == Kind::kBooks) {  // a figure of fastmem's, and no time
+    print_extra(row, from, "  % is metadata", of(&Cell::of_memory), verdict);
+    return;
+  }
+  const bool long_name = scenario.name.size() >= static_cast<std::size_t>(kNameWidth);
+  if (long_name) std::printf("%s\n", scenario.name.c_str());
+  std::string line = padded(long_name ? "" : scenario.name, -kNameWidth);
+  for (const std::string& allocator : group(from)) line += cell(row, allocator);
   std::printf("%s%s\n", line.c_str(), scenario.judge_memory ? "" : verdict.c_str());
   if (scenario.kind == Kind::kFirstTouch) {
-    print_extra(row, from, "  p99", &Cell::p99_cycles, 1 / ticks_per_ns_, "");
-    print_extra(row, from, "  max", &Cell::max_cycles, 1 / ticks_per_ns_, "");
-    print_extra(row, from, "  mean", &Cell::mean_cycles, 1 / ticks_per_ns_, "");
+    print_extra(row, from, "  p99", of(&Cell::p99_cycles, 1 / ticks_per_ns_), "");
+    print_extra(row, from, "  max", of(&Cell::max_cycles, 1 / ticks_per_ns_), "");
+    print_extra(row, from, "  mean", of(&Cell::mean_cycles, 1 / ticks_per_ns_), "");
   }
-  if (scenario.judge_memory) print_extra(row, from, "  RSS / live byte", &Cell::rss_per_live, 1, verdict);
+  if (scenario.judge_memory) {
+    print_extra(row, from, "  RSS / live byte", of(&Cell::of_memory), verdict);
+    print_extra(row, from, "  backing / live", of(&Cell::backing_per_live), "");
+  }
+  print_counters(row, from);
   std::fflush(stdout);
 }
 
@@ -148,15 +168,39 @@ std::string Table::cell(const Row& row, const std::string& allocator) const {
 }
 
 // Scaled cycles are nanoseconds and stand below those.
-void Table::print_extra(const Row& row, std::size_t from, const char* label, std::vector<double> Cell::*values,
-                        double scale, const std::string& end) const {
+void Table::print_extra(const Row& row, std::size_t from, const std::string& label, const Extra& extra,
+                        const std::string& end) const {
   std::string line = padded(label, -kNameWidth);
   for (const std::string& allocator : group(from)) {
     const Cell* cell = row.find(allocator);
-    const bool measured = cell != nullptr && cell->measured();
-    line += padded(measured ? short_number(median(cell->*values) * scale) : "", 11) + "    |";
+    const auto value = cell != nullptr && cell->measured() ? extra(*cell) : std::nullopt;
+    line += padded(value ? short_number(*value) : "", 11) + "    |";
   }
   std::printf("%s%s\n", line.c_str(), end.c_str());
+}
+
+// What could be counted, and below it what could not and why.
+void Table::print_counters(const Row& row, std::size_t from) const {
+  std::map<std::string, std::string> missing;  // by reason: names
+  for (std::size_t i = 0; i < kCounters; ++i) {
+    bool counted = false;
+    int error = 0;
+    for (const Cell& cell : row.cells) {
+      for (const CounterReading& reading : cell.counters) {
+        counted |= reading.counted(i);
+        if (reading.asked && reading.error[i] != 0) error = reading.error[i];
+      }
+    }
+    const char* const name = kCounterNames[i].text;
+    if (counted) {
+      print_extra(
+          row, from, std::string("  ") + name, [i](const Cell& c) { return median_count(c, i); }, "");
+    } else if (error != 0) {
+      std::string& names = missing[why_not_counted(error)];
+      names += (names.empty() ? "" : ", ") + std::string(name);
+    }
+  }
+  for (const auto& [why, names] : missing) std::printf("  not counted: %s: %s\n", names.c_str(), why.c_str());
 }
 
 }  // namespace bench

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,8 +31,10 @@ class Table {
   void print_group_head(std::size_t from) const;
   void print_group_row(const Row& row, std::size_t from) const;
   std::string cell(const Row& row, const std::string& allocator) const;
-  void print_extra(const Row& row, std::size_t from, const char* label, std::vector<double> Cell::*values, double scale,
+  using Extra = std::function<std::optional<double>(const Cell&)>;  // nothing: an empty cell
+  void print_extra(const Row& row, std::size_t from, const std::string& label, const Extra& extra,
                    const std::string& end) const;
+  void print_counters(const Row& row, std::size_t from) const;
   std::vector<std::string> group(std::size_t from) const;
 
   std::vector<std::string> allocators_;

@@ -15,6 +15,10 @@ bool within(double ratio, double bound, bool less_than) { return less_than ? rat
 
 Verdict::Answer answer(const Asked& asked, const Verdict& verdict) {
   using Answer = Verdict::Answer;
+  if (asked.at_most) {
+    if (!verdict.figure) return Answer::kUnknown;
+    return *verdict.figure <= *asked.at_most ? Answer::kMet : Answer::kShort;
+  }
   if (!asked.of_glibc && !asked.of_best) return Answer::kNothingAsked;
   if (asked.of_glibc && !verdict.of_glibc) return Answer::kUnknown;
   if (asked.of_best && !verdict.of_best) return Answer::kUnknown;
@@ -28,6 +32,7 @@ Verdict::Answer answer(const Asked& asked, const Verdict& verdict) {
 Verdict judge(const Row& row) {
   Verdict verdict;
   const Cell* ours = row.find(kOurs);
+  if (ours != nullptr && ours->measured()) verdict.figure = figure(row.scenario, *ours);
   for (const AllocatorInfo& allocator : allocators()) {
     if (!allocator.judged) continue;
     const Cell* other = row.find(allocator.name);
@@ -35,9 +40,12 @@ Verdict judge(const Row& row) {
       verdict.missing += (verdict.missing.empty() ? "" : ", ") + allocator.name;
       continue;
     }
-    if (ours == nullptr || !ours->measured()) continue;
-    const double ratio = figure(row.scenario, *ours) / figure(row.scenario, *other);
-    if (allocator.name == kGlibc) verdict.of_glibc = ratio;
+    if (!verdict.figure) continue;
+    const double ratio = *verdict.figure / figure(row.scenario, *other);
+    if (allocator.name == kGlibc) {
+      verdict.of_glibc = ratio;
+      if (row.scenario.asked.glibc_apart) continue;
+    }
     if (!verdict.of_best || ratio > *verdict.of_best) {
       verdict.of_best = ratio;
       verdict.best = allocator.name;

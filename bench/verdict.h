@@ -12,6 +12,7 @@ namespace bench {
 struct Verdict {
   enum class Answer { kNothingAsked, kMet, kShort, kUnknown };
 
+  std::optional<double> figure;    // fastmem's
   std::optional<double> of_glibc;  // fastmem's figure divided by glibc's
   std::optional<double> of_best;   // and by that of the best of the others
   std::string best;                // who that is

@@ -3,6 +3,7 @@
 #include "bench/worker.h"
 
 #include <dlfcn.h>
+#include <malloc.h>
 #include <sys/socket.h>
 
 #include <cstdio>
@@ -12,6 +13,7 @@
 
 #include "bench/allocators.h"
 #include "bench/catalogue.h"
+#include "bench/held.h"
 #include "bench/machine.h"
 #include "bench/message.h"
 
@@ -53,6 +55,9 @@ void serve(Scenario& scenario) {
     Reply reply;
     if (request == Request::kWarmUp) {
       scenario.warm_up();
+    } else if (request == Request::kIdle) {
+      malloc_trim(0);  // what libc's malloc keeps of earlier objects is its own doing
+      reply.sample.grown.held = static_cast<double>(held_bytes());
     } else {
       reply = measure(scenario);
     }
