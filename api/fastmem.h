@@ -64,7 +64,7 @@ enum fastmem_iova_mode {
 };
 
 enum fastmem_profile {
-  FASTMEM_PROFILE_FINE = 0, /**< four size classes per doubling, 16 B .. 1 MiB */
+  FASTMEM_PROFILE_FINE = 0, /**< eight size classes per doubling to 2 KiB, four above, 16 B .. 1 MiB */
   FASTMEM_PROFILE_RFC = 1,  /**< 18 powers of two, 8 B .. 1 MiB, in 2 MiB slabs */
 };
 

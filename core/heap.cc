@@ -166,7 +166,8 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
       reserved_(reserved),
       own_bytes_(round_up(Bytes{sizeof(Heap)}, kSmallPage)),
       map_(state->map),
-      node_count_(state->node_count) {
+      node_count_(state->node_count),
+      bin_count_(state->bin_count()) {
   views_[0] = {no_caches, no_caches};
   fill_views();
   sizes_.fill(config.profile, config.default_align);

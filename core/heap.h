@@ -171,7 +171,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Result<Handle> handle(std::size_t size, std::size_t align, NodeId node);
   // The quick half of valid(): such a handle does no harm, and the slow twins notice that it names no class.
   bool in_range(Handle handle) const { return in_range(unsigned{handle.rep}); }
-  bool in_range(unsigned handle) const { return handle < node_count_ * kMaxClasses; }
+  bool in_range(unsigned handle) const { return handle < bin_count_; }
   bool valid(Handle handle) const { return in_range(handle) && class_in(handle).size != 0; }
 
   // ---- device addresses -------------------------------------------------------------------------------------------
@@ -320,6 +320,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // Hot, read-only after creation but for one's own view; not in the first line of a page, where large objects begin.
   alignas(kLinePair) PageMap map_;
   unsigned node_count_ = 0;
+  unsigned bin_count_ = 0;
   SizeTable sizes_ = {};
   View views_[kMaxSlots] = {};
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/size_class.h -- floor 2 (core). Which sizes a heap hands out, and how a size finds its class.
-// What:      two profiles, both made at compile time. fine: four classes per doubling (so at most a fifth is lost to
-//            rounding above 64 B); rfc: powers of two.
+// What:      two profiles, both made at compile time. fine: eight classes per doubling from 128 B to 2 KiB, so that a
+//            ninth is lost to rounding at most, four above; rfc: powers of two.
 // Invariant: class_of(s) is the smallest class that holds s; every class is a multiple of the largest power of two that
 //            divides it and slabs are aligned to that, so an alignment is had by rounding the size up to a multiple of it
 //            -> size_class_proof.cc, over every size
@@ -12,6 +12,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 #include "platform/types.h"
 
@@ -20,7 +21,7 @@ namespace fastmem::core {
 enum class Profile : std::uint8_t { kFine, kRfc };
 
 inline constexpr ClassId kNoClass{0};
-inline constexpr unsigned kMaxClasses = 64;  // class ids are 1 .. 63: a node's caches are one row of 64
+inline constexpr unsigned kMaxClasses = 80;  // class ids are 1 .. 79: a node's caches are one row of 80
 inline constexpr std::size_t kMaxSize = kMiB.rep;
 inline constexpr std::size_t kGranule = 64 * kKiB.rep;  // the page heap's unit; slabs are whole granules
 
@@ -82,6 +83,10 @@ constexpr SizeClass make_class(std::uint32_t size, std::uint32_t slab_granules) 
 
 }  // namespace size_class_detail
 
+// Of the fine profile.
+inline constexpr std::uint32_t kEighthsFrom = 128;
+inline constexpr std::uint32_t kQuartersFrom = 2048;
+
 constexpr SizeClasses make_size_classes(Profile profile) {
   SizeClasses all;
   const auto add = [&all, profile](std::uint32_t size) {
@@ -91,8 +96,11 @@ constexpr SizeClasses make_size_classes(Profile profile) {
     for (std::uint32_t size = 8; size <= kMaxSize; size *= 2) add(size);
     return all;
   }
-  for (std::uint32_t size = 16; size < 64; size += 16) add(size);
-  for (std::uint32_t doubling = 64; doubling < kMaxSize; doubling *= 2) {
+  for (std::uint32_t size = 16; size < kEighthsFrom; size += 16) add(size);
+  for (std::uint32_t doubling = kEighthsFrom; doubling < kQuartersFrom; doubling *= 2) {
+    for (std::uint32_t eighth = 8; eighth < 16; ++eighth) add(doubling / 8 * eighth);
+  }
+  for (std::uint32_t doubling = kQuartersFrom; doubling < kMaxSize; doubling *= 2) {
     for (std::uint32_t quarter = 4; quarter < 8; ++quarter) add(doubling / 4 * quarter);
   }
   add(kMaxSize);
@@ -116,6 +124,10 @@ constexpr SizeClasses in_least_slabs(SizeClasses all) {
   return all;
 }
 
+inline constexpr unsigned kFirstEighth = 1 + kEighthsFrom / 16;  // the classes just above
+inline constexpr unsigned kFirstQuarter = kFirstEighth + 8 * 4;
+static_assert(kEighthsFrom << 4 == kQuartersFrom && kEighthsFrom == 1 << 7 && kQuartersFrom == 1 << 11);
+
 // The smallest class that holds `size`, by arithmetic; kNoClass for 0 and above kMaxSize.
 constexpr ClassId class_of(Profile profile, std::size_t size) {
   const std::size_t x = size - 1;
@@ -123,9 +135,16 @@ constexpr ClassId class_of(Profile profile, std::size_t size) {
   if (profile == Profile::kRfc) {
     return ClassId{static_cast<std::uint8_t>(x < 8 ? 1 : static_cast<unsigned>(std::bit_width(x)) - 2)};
   }
-  // Below 128 the classes are 16 apart; above, a quarter of the doubling's start.
-  const unsigned e = static_cast<unsigned>(std::bit_width(x | 64)) - 1;
-  return ClassId{static_cast<std::uint8_t>(1 + ((e - 6) << 2) + (x >> (e - 2)))};
+  const unsigned e = static_cast<unsigned>(std::bit_width(x | 1)) - 1;
+  std::size_t id = 0;
+  if (x < kEighthsFrom) {
+    id = 1 + (x >> 4);
+  } else if (x < kQuartersFrom) {
+    id = kFirstEighth + (std::size_t{e - 7} << 3) + (x >> (e - 3)) - 8;
+  } else {
+    id = kFirstQuarter + (std::size_t{e - 11} << 2) + (x >> (e - 2)) - 4;
+  }
+  return ClassId{static_cast<std::uint8_t>(id)};
 }
 
 // The same as two small tables, with a heap's least alignment folded in: what the hot path reads. The profile costs it
@@ -133,13 +152,13 @@ constexpr ClassId class_of(Profile profile, std::size_t size) {
 // caches.
 struct SizeTable {
   static constexpr unsigned kWordsPerClass = 4;
-  static constexpr std::size_t kSmallMost = 1024;
+  static constexpr std::size_t kSmallMost = kQuartersFrom;
   static constexpr unsigned kSmallShift = 3;
-  static constexpr unsigned kLargeShift = 8;  // above kSmallMost every class size is a multiple of 256
+  static constexpr unsigned kLargeShift = 9;  // above kSmallMost every class size is a multiple of 512
   static constexpr std::size_t kLargeEntries = (kMaxSize >> kLargeShift) + 1;
 
-  std::uint8_t small[(kSmallMost >> kSmallShift) + 1];
-  std::uint8_t large[kLargeEntries];
+  std::uint16_t small[(kSmallMost >> kSmallShift) + 1];
+  std::uint16_t large[kLargeEntries];
 
   [[gnu::always_inline]] unsigned words(std::size_t size) const {
     if (size <= kSmallMost) [[likely]]
@@ -152,13 +171,13 @@ struct SizeTable {
   }
 
   constexpr void fill(Profile profile, std::size_t least_align) {
-    for (std::size_t i = 0; i < sizeof(small); ++i) small[i] = entry(profile, i << kSmallShift, least_align);
+    for (std::size_t i = 0; i < std::size(small); ++i) small[i] = entry(profile, i << kSmallShift, least_align);
     for (std::size_t i = 0; i < kLargeEntries; ++i) large[i] = entry(profile, i << kLargeShift, least_align);
   }
 
  private:
-  static constexpr std::uint8_t entry(Profile profile, std::size_t size, std::size_t least_align) {
-    return static_cast<std::uint8_t>(class_of(profile, round_up(size, least_align)).rep * kWordsPerClass);
+  static constexpr std::uint16_t entry(Profile profile, std::size_t size, std::size_t least_align) {
+    return static_cast<std::uint16_t>(class_of(profile, round_up(size, least_align)).rep * kWordsPerClass);
   }
 };
 

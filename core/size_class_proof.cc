@@ -25,7 +25,7 @@ constexpr bool classes_are_sound(const SizeClasses& all) {
   return all.classes[all.count].size == kMaxSize;
 }
 
-// Every size falls in the smallest class that holds it. Above kEach, class_of() looks at nothing below bit 8 of size -
+// Every size falls in the smallest class that holds it. Above kEach, class_of() looks at nothing below bit 9 of size -
 // 1, so a run of 256 sizes has one class, and is proved by its two ends; size_class_test.cc walks them all once more.
 constexpr std::size_t kEach = 2048;
 constexpr std::size_t kRun = 256;

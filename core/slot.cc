@@ -2,7 +2,6 @@
 #include "core/slot.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -14,12 +13,11 @@ constexpr std::size_t kFirstReach = 4096;  // bytes
 // Of a loaded and a previous magazine.
 Bytes room(const SizeClass& c, std::uint64_t reach) { return Bytes{c.size} * reach * 2; }
 
-constexpr std::uint64_t kWholeRow = ~std::uint64_t{0};
-static_assert(kMaxClasses == 64);  // a row of caches is a word of bits
-
 template <class Visit>
-void for_each_bit(std::uint64_t bits, Visit visit) {
-  for (; bits != 0; bits &= bits - 1) visit(static_cast<unsigned>(std::countr_zero(bits)));
+void for_each(const Classes& chosen, Visit visit) {
+  for (unsigned c = 0; c < kMaxClasses; ++c) {
+    if (chosen[c]) visit(c);
+  }
 }
 
 }  // namespace
@@ -204,17 +202,17 @@ std::size_t Slot::empty_out(Bin& bin, Pair p, Strays& strays) {
 std::size_t Slot::steal_slow(Bin* bins, unsigned first, unsigned last, Strays& strays) {
   const LockGuard guard(mutex_);
   std::size_t moved = 0;
-  for (unsigned row = first; row < last; row += kMaxClasses) moved += steal_row(bins, row, kWholeRow, strays);
+  for (unsigned row = first; row < last; row += kMaxClasses) moved += steal_row(bins, row, Classes().set(), strays);
   return moved;
 }
 
-// From the caches of a row whose bit in `chosen` is set.
-std::size_t Slot::steal_row(Bin* bins, unsigned row, std::uint64_t chosen, Strays& strays) {
+// From the chosen caches of a row.
+std::size_t Slot::steal_row(Bin* bins, unsigned row, const Classes& chosen, Strays& strays) {
   std::size_t moved = 0;
   // Each says "mine up to here" ...
   void** from[kMaxClasses] = {};
   bool any = false;
-  for_each_bit(chosen, [&](unsigned c) {
+  for_each(chosen, [&](unsigned c) {
     Cache& cache = caches_[row + c];
     cache.close();  // the owner's next push takes its slow twin, which tells those who are short of memory
     if (cache.count() == 0) return;
@@ -224,7 +222,7 @@ std::size_t Slot::steal_row(Bin* bins, unsigned row, std::uint64_t chosen, Stray
   });
   // ... one barrier makes the owner see it, or makes its last pops seen here ...
   const bool ordered = any && heavy_fence();
-  for_each_bit(chosen, [&](unsigned c) {
+  for_each(chosen, [&](unsigned c) {
     if (from[c] == nullptr) return;
     Cache& cache = caches_[row + c];
     // ... and what the owner was taking stays with it.
@@ -235,7 +233,7 @@ std::size_t Slot::steal_row(Bin* bins, unsigned row, std::uint64_t chosen, Stray
     books_[row + c].taken += n;
     moved += n;
   });
-  for_each_bit(chosen, [&](unsigned c) {
+  for_each(chosen, [&](unsigned c) {
     Magazine* const previous = books_[row + c].previous;
     if (previous == nullptr || previous->count == 0) return;
     bins[row + c].drain(previous->objects(), previous->count, strays);
@@ -250,7 +248,7 @@ std::size_t Slot::shed_idle(Bin* bins, unsigned first, unsigned last, bool own, 
   const LockGuard guard(mutex_);
   std::size_t moved = 0;
   for (unsigned row = first; row < last; row += kMaxClasses) {
-    std::uint64_t idle = 0;
+    Classes idle;
     std::size_t in_them = 0;
     for (unsigned c = 0; c < kMaxClasses; ++c) {
       const Cache& cache = caches_[row + c];
@@ -260,11 +258,11 @@ std::size_t Slot::shed_idle(Bin* bins, unsigned first, unsigned last, bool own, 
       book.moves_seen = moves;
       book.top_seen = cache.top();
       if (used || book.reach == 0 || moved + in_them >= most) continue;
-      idle |= std::uint64_t{1} << c;
+      idle.set(c);
       in_them += cache.count() + (book.previous != nullptr ? book.previous->count : 0);
     }
-    if (idle == 0) continue;
-    for_each_bit(idle, [&](unsigned c) {
+    if (idle.none()) continue;
+    for_each(idle, [&](unsigned c) {
       const Pair p = pair(BinId{static_cast<std::uint16_t>(row + c)});
       own ? void(empty_out(bins[row + c], p, strays)) : reach_back(bins[row + c], p.book, 0);
     });

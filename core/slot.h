@@ -8,6 +8,7 @@
 // Locks:     mutex_ (rank kSlot) keeps the owner's slow path and a thief apart; kBin and below are taken inside it.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 
 #include "core/bin.h"
@@ -50,6 +51,8 @@ struct CacheBook {
   std::uint64_t moves_seen;  // by shed_idle(), of objects that came in; where neither this nor the top has
   void** top_seen;           // changed, the cache was not used
 };
+
+using Classes = std::bitset<kMaxClasses>;  // a set of them
 
 class Slot {
  public:
@@ -107,7 +110,7 @@ class Slot {
   static Magazine* unload(Pair p);
   bool fill(Bin& bin, Pair p, Strays& strays);
   std::size_t empty_out(Bin& bin, Pair p, Strays& strays);
-  std::size_t steal_row(Bin* bins, unsigned row, std::uint64_t chosen, Strays& strays) FM_REQUIRES(mutex_);
+  std::size_t steal_row(Bin* bins, unsigned row, const Classes& chosen, Strays& strays) FM_REQUIRES(mutex_);
   bool make_space(Bin& bin, Pair p, Strays& strays);
   std::size_t surrender(Bin& bin, Magazine* magazine, CacheBook& book, Strays& strays);
   CacheCounts since_birth(BinId bin) const FM_REQUIRES(mutex_);

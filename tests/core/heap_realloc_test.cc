@@ -38,11 +38,11 @@ TEST_CASE("it stays where it is within its class, and a sized free may rely on t
   const TestHeap heap;
   void* const p = heap->alloc(1000);  // class 1024
   CHECK(heap->realloc(p, 1024, 0) == p);
-  CHECK(heap->realloc(p, 897, 0) == p);
-  void* const less = heap->realloc(p, 896, 0);
+  CHECK(heap->realloc(p, 961, 0) == p);
+  void* const less = heap->realloc(p, 960, 0);
   CHECK(less != p);
-  CHECK(heap->usable_size(less) == 896);
-  CHECK(heap->free_sized(less, 896) == ErrorCode::kOk);
+  CHECK(heap->usable_size(less) == 960);
+  CHECK(heap->free_sized(less, 960) == ErrorCode::kOk);
   heap->flush();
   CHECK(heap->stats().misuses == 0);
   void* const smaller = heap->realloc(heap->alloc(1000), 100, 0);

@@ -159,7 +159,7 @@ TEST_CASE("a foreign pointer in a sized free is noticed before it is more than a
 TEST_CASE("handles that are none") {
   const TestHeap heap;
   void* const p = heap->alloc(100);
-  for (const unsigned number : {0u, 63u}) {
+  for (const unsigned number : {0u, kMaxClasses - 1}) {
     const Handle bad{static_cast<std::uint16_t>(number)};
     CHECK(heap->in_range(bad));
     CHECK_FALSE(heap->valid(bad));
@@ -171,7 +171,7 @@ TEST_CASE("handles that are none") {
     CHECK(heap->alloc_bulk(bad, &out, 1, 0) == ErrorCode::kInvalid);
     CHECK(heap->free_bulk(bad, &out, 1) == ErrorCode::kInvalid);
   }
-  for (const unsigned number : {64u, 65u, 0xffffu}) {
+  for (const unsigned number : {kMaxClasses, kMaxClasses + 1, 0xffffu}) {
     const Handle bad{static_cast<std::uint16_t>(number)};
     CHECK_FALSE(heap->in_range(bad));
     CHECK_FALSE(heap->valid(bad));

@@ -63,9 +63,13 @@ TEST_CASE("the table says what the arithmetic says, for every least alignment") 
   }
 }
 
-TEST_CASE("the table's largest entry still fits its byte") {
-  CHECK(unsigned{kFineClasses.count} * SizeTable::kWordsPerClass <= 255);
-  CHECK(unsigned{kRfcClasses.count} * SizeTable::kWordsPerClass <= 255);
+TEST_CASE("the table's largest entry still fits its word, and a rounding loses a ninth at most up to 2 KiB") {
+  CHECK(unsigned{kFineClasses.count} * SizeTable::kWordsPerClass <= 65535);
+  CHECK(unsigned{kRfcClasses.count} * SizeTable::kWordsPerClass <= 65535);
+  for (std::size_t size = 129; size <= 2048; ++size) {
+    const std::size_t lost = kFineClasses[class_of(Profile::kFine, size)].size - size;
+    CHECK(lost * 9 <= size + lost);
+  }
 }
 
 TEST_CASE("rounding a size up to an alignment gives a class of that alignment") {
