@@ -23,7 +23,7 @@ TEST_CASE("every scenario runs on plain pages") {
   const Run run = run_bench("--quick --runs 1 --no-huge --json " + json);
   INFO(run.output);
   CHECK(run.status == 0);
-  CHECK(contains(run.output, "fastmem does what is asked in "));
+  CHECK(contains(run.output, "rte_fastmem does what is asked in "));
   const std::string results = read(json);
   for (const ScenarioInfo& info : dpdk_catalogue()) {
     if (takes_more_lcores(info) && contains(run.output, "; 1 lcores;")) continue;
