@@ -20,8 +20,8 @@ using fastmem::tools::format;
 using fastmem::tools::gnuplot_quoted;
 
 // Pixels.
-constexpr int kWidth = 940;
-constexpr int kLeft = 170;   // of the bars; the families' names stand there
+constexpr int kWidth = 960;
+constexpr int kLeft = 190;   // of the bars; the families' names stand there
 constexpr int kRight = 225;  // beside them: figure and verdict
 constexpr int kHead = 70;    // title and legend
 constexpr int kPanelHead = 42;
@@ -38,6 +38,7 @@ constexpr double kNear[] = {0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2}
 
 constexpr const char* kMet = "#2ca02c";
 constexpr const char* kShort = "#d62728";
+constexpr const char* kQuiet = "#606060";
 
 int group_height(const Picture& picture) {
   return kOurBar + kOtherBar * static_cast<int>(picture.series.size() - 1) + kGap;
@@ -94,11 +95,17 @@ std::string box(const Bar& bar, const std::string& colour) {
                 colour.c_str() + 1);
 }
 
+// Text exactly as it is. place and style are gnuplot's.
+std::string label(const std::string& text, const std::string& place, const std::string& style) {
+  return "set label " + gnuplot_quoted(text) + " at " + place + " noenhanced " + style + "\n";
+}
+
 std::string arrow(double ratio, const Range& range, double middle, const std::string& colour) {
   if (range.clipped(ratio) == ratio) return "";
-  return format("set label '%s' at %.5g,%.1f %s offset %s,0 front font ',8' textcolor rgb %s\n",
-                ratio > range.high() ? "▶" : "◀", range.clipped(ratio), middle, ratio > range.high() ? "left" : "right",
-                ratio > range.high() ? "-0.2" : "0.2", gnuplot_quoted(colour).c_str());
+  const bool right = ratio > 1;
+  return label(right ? "▶" : "◀", format("%.5g,%.1f", range.clipped(ratio), middle),
+               format("%s offset %s,0 front font ',8' textcolor rgb '%s'", right ? "left" : "right",
+                      right ? "-0.2" : "0.2", colour.c_str()));
 }
 
 // The boxes of one group, whose top is at `top`, and the arrows that go with them.
@@ -116,17 +123,21 @@ void add_bars(const Picture& picture, const BarGroup& group, const Range& range,
   }
 }
 
-// The name at the left, figure and verdict at the right.
+// Beside the bars, at a height of gnuplot's: fastmem's own figure, and how often it does what is asked.
+std::string figure_at(const std::string& text, const std::string& height, const std::string& colour) {
+  return label(text, "graph 1," + height, "left offset 2,0 font ',10' textcolor rgb '" + colour + "'");
+}
+std::string verdict_at(const std::string& text, const std::string& height, const std::string& colour) {
+  return label(text, "screen 0.985," + height, "right font ',10' textcolor rgb '" + colour + "'");
+}
+
 std::string words(const BarGroup& group, double middle) {
-  std::string out = format("set label %s at graph 0,first %.1f right offset -1,0 noenhanced font ',11'\n",
-                           gnuplot_quoted(group.name).c_str(), middle);
-  out += format("set label %s at graph 1,first %.1f left offset 2,0 noenhanced font ',10'\n",
-                gnuplot_quoted(group.figure).c_str(), middle);
+  const std::string height = format("first %.1f", middle);
+  std::string out = label(group.name, "graph 0," + height, "right offset -2,0 font ',11'");
+  out += figure_at(group.figure, height, "black");
   if (group.judged == 0) return out;
-  const std::string verdict =
-      group.judged == 1 ? (group.met == 1 ? "met" : "NOT met") : format("%u of %u met", group.met, group.judged);
-  return out + format("set label %s at screen 0.985,first %.1f right font ',10' textcolor rgb '%s'\n",
-                      gnuplot_quoted(verdict).c_str(), middle, group.met == group.judged ? kMet : kShort);
+  return out +
+         verdict_at(format("%u of %u", group.met, group.judged), height, group.met == group.judged ? kMet : kShort);
 }
 
 std::string mark(double asked, int bottom, int top) {
@@ -156,7 +167,11 @@ std::string panel_commands(const Picture& picture, const Panel& panel, std::size
   const double scale = canvas;
   out += format("set bmargin at screen %.5f\nset tmargin at screen %.5f\n", (below + kPanelFoot) / scale,
                 (below + kPanelFoot + bars) / scale);
-  out += format("set xrange [%g:%g]\nset yrange [0:%d]\n", range.low(), range.high(), bars) + ticks(range);
+  // gnuplot leaves out marks at the very ends.
+  out += format("set xrange [%g:%g]\nset yrange [0:%d]\n", range.low() * 0.999, range.high() * 1.001, bars);
+  out += ticks(range);
+  const std::string above = format("first %d", bars + kPanelHead / 3);
+  out += figure_at("fastmem", above, kQuiet) + verdict_at("does as asked", above, kQuiet);
   out += format("set arrow from 1,0 to 1,%d nohead back lw 1.2 lc rgb '#404040'\n", bars);
   out += format("set title %s noenhanced font ',12' offset 0,-0.4\n", gnuplot_quoted(panel.title).c_str());
   return format("$panel%zu << EOD\n", number) + boxes + "EOD\n" + out +
@@ -169,7 +184,7 @@ std::string panel_commands(const Picture& picture, const Panel& panel, std::size
 // A square and a name for each series, and the mark.
 std::string legend(const Picture& picture, int canvas) {
   constexpr int kLetter = 8;
-  constexpr int kSquare = 26;
+  constexpr int kSquare = 44;  // and the gap after the name
   int width = 0;
   const auto room = [](const std::string& name) { return kSquare + kLetter * static_cast<int>(name.size()); };
   const std::string asked = "asked of fastmem";
@@ -178,10 +193,9 @@ std::string legend(const Picture& picture, int canvas) {
   const double y = 1 - 50.0 / canvas;
   std::string out;
   const auto entry = [&](const std::string& sign, const std::string& colour, const std::string& name) {
-    out += format("set label '%s' at screen %.4f,%.4f left font ',13' textcolor rgb '%s'\n", sign.c_str(),
-                  at / double{kWidth}, y, colour.c_str());
-    out += format("set label %s at screen %.4f,%.4f left noenhanced font ',11'\n", gnuplot_quoted(name).c_str(),
-                  (at + 16) / double{kWidth}, y);
+    const auto place = [&](int x) { return format("screen %.4f,%.4f", x / double{kWidth}, y); };
+    out += label(sign, place(at), "left font ',13' textcolor rgb '" + colour + "'");
+    out += label(name, place(at + 20), "left font ',11'");
     at += room(name);
   };
   for (const Series& series : picture.series) entry("■", series.colour, series.name);
@@ -199,7 +213,7 @@ std::string gnuplot_commands(const Picture& picture, const std::string& terminal
   int canvas = kHead;
   for (const Panel& panel : picture.panels) canvas += panel.groups.empty() ? 0 : panel_height(picture, panel);
   std::string out =
-      format("reset\nset encoding utf8\nset terminal %s size %d,%d font 'sans,11' background rgb 'white'\n",
+      format("reset\nset encoding utf8\nset terminal %s size %d,%d font 'sans-serif,11' background rgb 'white'\n",
              terminal.c_str(), kWidth, canvas);
   out += "set output " + gnuplot_quoted(file) + "\n";
   out += format("set lmargin at screen %.5f\nset rmargin at screen %.5f\n", kLeft / double{kWidth},

@@ -100,10 +100,9 @@ void print_preface(const Options& options, bool hugepages, double frequency) {
       "Medians of %d %sruns, allocators taking turns: cycles (of the counter) per alloc and free of one object, on "
       "each\n"
       "lcore where there are several, of its own time where they share CPUs. %%: (p90 - p10) / median, ! when too "
-      "large. 'work' counts %u cycles of "
-      "something\n"
-      "else. pool/N: rte_mempool with a cache of N per lcore, -sp: ring for one producer and consumer, -fm: fastmem's "
-      "ops.\n\n",
+      "large.\n"
+      "'work' counts %u cycles of something else. pool/N: rte_mempool with a cache of N per lcore, -sp: ring for one\n"
+      "producer and consumer, -fm: fastmem's ops.\n\n",
       options.runs_to_do(), options.quick ? "SHORT " : "", kWork);
 }
 
