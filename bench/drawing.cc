@@ -2,7 +2,9 @@
 #include "bench/drawing.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <sstream>
 
 #include "bench/allocators.h"
 #include "bench/call_demands.h"
@@ -70,13 +72,11 @@ BarGroup make_group(const std::string& name, const std::vector<const Row*>& fami
 
 // ---- the general bench ---------------------------------------------------------------------------------------------
 
+// As the verdict knows it, so that the bar and the mark are about the same one.
 std::optional<double> best_other(const Row& row) {
-  std::optional<double> best;
-  for (const AllocatorInfo& allocator : allocators()) {
-    const auto figure = allocator.judged ? figure_of(row, allocator.name) : std::nullopt;
-    if (figure && *figure > 0 && (!best || *figure < *best)) best = figure;
-  }
-  return best;
+  const auto ours = figure_of(row, kOurs);
+  const auto of_best = judge(row).of_best;
+  return ours && of_best ? std::optional(*ours / *of_best) : std::nullopt;
 }
 
 std::optional<bool> meets_all(const Row& row, const std::vector<Row>& rows) {
@@ -104,7 +104,15 @@ std::vector<Series> allocators_in_colour() {
 
 std::string family_of(const ScenarioInfo& scenario) {
   const std::string& name = scenario.name;
-  return name.substr(0, scenario.judge_memory ? name.rfind('/') : name.find('/'));
+  const auto slash = name.find('/');
+  if (!scenario.judge_memory || slash == std::string::npos) return name.substr(0, slash);
+  std::istringstream in(name.substr(slash + 1));
+  std::string family;
+  for (std::string part; std::getline(in, part, '/');) {
+    if (!part.empty() && std::isdigit(static_cast<unsigned char>(part.front())) == 0)
+      family += (family.empty() ? "" : "/") + part;
+  }
+  return family.empty() ? name.substr(0, slash) : family;
 }
 
 std::vector<Panel> panels(const std::vector<Row>& rows, const Drawing& drawing) {

@@ -26,7 +26,8 @@ struct Drawing {
 // scenarios. Panel 0 has those that are judged by time, panel 1 those by memory.
 std::vector<Panel> panels(const std::vector<Row>& rows, const Drawing& drawing);
 
-// "pipe" of pipe/1-3. What is judged by memory keeps apart what it holds: "footprint/uniform" of footprint/uniform/1k.
+// The name before the first slash: "pipe" of pipe/1-3. In memory's panel all would be one: there, what the objects are,
+// without how many: "uniform" of footprint/uniform/1k.
 std::string family_of(const ScenarioInfo& scenario);
 
 // The general bench's: the yardstick is the best of the others.
