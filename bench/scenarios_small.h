@@ -35,10 +35,14 @@ template <class Source>
 class CalledSource {
  public:
   explicit CalledSource(Source source) : source_(source) {}
-  [[gnu::noinline]] void* alloc() const { return source_.alloc(); }
-  [[gnu::noinline]] void free(void* p) const { source_.free(p); }
+  void* alloc() const { return call_alloc(source_); }
+  void free(void* p) const { call_free(source_, p); }
 
  private:
+  // The source by value: what it knows, a size or a handle, comes as an argument.
+  [[gnu::noinline]] static void* call_alloc(Source source) { return source.alloc(); }
+  [[gnu::noinline]] static void call_free(Source source, void* p) { source.free(p); }
+
   Source source_;
 };
 template <class Source>
