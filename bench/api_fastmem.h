@@ -10,6 +10,7 @@
 
 #include "api/fastmem.h"
 #include "api/fastmem.hpp"
+#include "bench/api_plugin.h"
 #include "bench/scenario.h"
 
 namespace bench {
@@ -22,15 +23,34 @@ struct FastmemCApi {
     config.pages = setup.pages;
     return fastmem_init(&config) == 0 ? nullptr : fastmem_error_text();
   }
+  static constexpr bool kCalled = true;
+
   static void* alloc(std::size_t size) { return fastmem_alloc(size, 0, 0); }
   static void free(void* p) { fastmem_free(p); }
+
+  class Fixed {
+   public:
+    static constexpr bool kCalled = true;
+
+    explicit Fixed(std::size_t size) {
+      if (fastmem_handle(nullptr, size, 0, FASTMEM_NODE_ANY, &handle_) != 0) die("no handle", fastmem_error_text());
+    }
+    void* alloc() const { return fastmem_handle_alloc(nullptr, handle_, 0); }
+    void free(void* p) const { fastmem_handle_free(nullptr, handle_, p); }
+
+   private:
+    fastmem_handle_t handle_ = 0;
+  };
 };
 
 // Called as a C++ program calls it: the header's functions, which the compiler inlines. The general scenarios free
 // without a size, as malloc's users must.
 struct FastmemApi {
   static constexpr bool kAnySize = true;
+  static constexpr bool kCalled = false;
   using OutOfLine = FastmemCApi;
+  using Plugin = FastmemPluginApi;
+  using CorePlugin = CorePluginApi;
 
   static const char* start(const Setup& setup) {
     fastmem_set_log(&FastmemApi::log, nullptr);

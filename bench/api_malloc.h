@@ -15,7 +15,10 @@ namespace bench {
 
 struct MallocApi {
   static constexpr bool kAnySize = true;  // false: only Setup::size, as a pool
-  using OutOfLine = MallocApi;            // by a function call, where the usual way is inlined
+  static constexpr bool kCalled = true;   // alloc and free are function calls; false: inlined
+  using OutOfLine = MallocApi;            // by C functions, where the usual way is inlined
+  using Plugin = MallocApi;               // the same in a shared library that is loaded late
+  using CorePlugin = MallocApi;           // not by C functions there
 
   // Before anything else. nullptr, or why it cannot be used.
   static const char* start(const Setup&) {
@@ -40,6 +43,8 @@ struct MallocApi {
   // Objects of one size, known long before, by the best means there are.
   class Fixed {
    public:
+    static constexpr bool kCalled = true;
+
     explicit Fixed(std::size_t size) : size_(size) {}
     void* alloc() const { return MallocApi::alloc(size_); }
     void free(void* p) const { MallocApi::free(p); }

@@ -11,7 +11,8 @@ namespace bench {
 namespace {
 
 constexpr std::size_t kSizes[] = {8, 64, 256, 1024, 4096, 65536};
-constexpr std::size_t kAskedUpTo = 4096;  // pair: larger sizes are shown, not judged
+constexpr std::size_t kCalledSizes[] = {64, 256, 1024};  // where the ways to call are compared
+constexpr std::size_t kAskedUpTo = 4096;                 // pair: larger sizes are shown, not judged
 
 constexpr Asked kPairAsked{.of_glibc = 0.5, .of_best = 0.8};
 constexpr Asked kBurstAsked{.of_glibc = {}, .of_best = 0.9};
@@ -63,20 +64,27 @@ void add_footprints(std::vector<ScenarioInfo>& all) {
 
 std::vector<ScenarioInfo> make_catalogue() {
   std::vector<ScenarioInfo> all;
-  const auto each_size = [&](const char* family, Kind kind, const Asked& asked) {
-    for (std::size_t size : kSizes) {
+  const auto each = [&](const auto& sizes, const char* family, Kind kind, const Asked& asked) {
+    for (std::size_t size : sizes) {
       all.push_back({.name = std::string(family) + "/" + std::to_string(size),
                      .kind = kind,
                      .size = size,
                      .asked = kind == Kind::kPair && size > kAskedUpTo ? kNothingAsked : asked});
     }
   };
+  const auto each_size = [&](const char* family, Kind kind, const Asked& asked) { each(kSizes, family, kind, asked); };
+  const auto each_called = [&](const char* family, Kind kind) { each(kCalledSizes, family, kind, kNothingAsked); };
   each_size("pair", Kind::kPair, kPairAsked);
   each_size("pair-c", Kind::kPairC, kNothingAsked);
+  each_called("pair-called", Kind::kPairCalled);
+  each_called("pair-plugin", Kind::kPairPlugin);
+  each_called("plugin-called", Kind::kPluginCalled);
   each_size("burst32-lifo", Kind::kBurstLifo, kBurstAsked);
   each_size("burst32-fifo", Kind::kBurstFifo, kBurstAsked);
   each_size("bulk32", Kind::kBulk, kNothingAsked);
   each_size("handle", Kind::kHandle, kHandleAsked);
+  each_called("handle-c", Kind::kHandleC);
+  each_called("handle-called", Kind::kHandleCalled);
   all.push_back({.name = "random-small", .kind = Kind::kRandom, .live = 10'000, .asked = kFasterThanAll});
   add_random_large(all);
   all.push_back({.name = "producer-consumer",

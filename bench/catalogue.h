@@ -15,11 +15,16 @@ inline constexpr std::size_t kBurst = 32;
 
 enum class Kind {
   kPair,
-  kPairC,  // the same through the C interface, out of line
+  kPairC,         // the same through the C interface, out of line
+  kPairCalled,    // through functions that are not inlined, whatever the allocator offers
+  kPairPlugin,    // through the C interface of a shared library that is loaded late, by pointers
+  kPluginCalled,  // the C++ core's functions in such a library
   kBurstLifo,
   kBurstFifo,
   kBulk,
   kHandle,
+  kHandleC,
+  kHandleCalled,
   kRandom,
   kRandomSized,  // free is told the size
   kProducerConsumer,
@@ -29,8 +34,7 @@ enum class Kind {
   kFootprint,
   kBooks,  // footprint's own row of fastmem's metadata, see footprint_rows.h
   // The DPDK bench's own, see bench/dpdk/:
-  kPairCalled,  // through functions that are not inlined, whatever the allocator offers
-  kPairSized,   // free is told the size, where it takes one
+  kPairSized,  // free is told the size, where it takes one
   kHandleBulk,
   kProducerConsumerBulk,
   kLcorePairs,

@@ -128,11 +128,11 @@ double spin() {
   return static_cast<double>(ticks() - begin);
 }
 
-Presence::Presence() : wall_ns_(now_ns(CLOCK_MONOTONIC)), cpu_ns_(now_ns(CLOCK_THREAD_CPUTIME_ID)) {}
+Presence::Presence() : cpu_ns_(now_ns(CLOCK_THREAD_CPUTIME_ID)), wall_ns_(now_ns(CLOCK_MONOTONIC)) {}
 
 double Presence::away() const {
-  const auto cpu = static_cast<double>(now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns_);
   const auto wall = static_cast<double>(now_ns(CLOCK_MONOTONIC) - wall_ns_);
+  const auto cpu = static_cast<double>(now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns_);
   return wall > cpu ? (wall - cpu) / wall : 0;
 }
 

@@ -39,14 +39,17 @@ std::uint64_t free_hugepages();
 double spin();
 
 // Time since it was made, and the part of it in which the thread that made it was not on a CPU: another task was.
+//
+// Asking the kernel for a thread's CPU time is where a thread whose turn is over loses its CPU: the wall clock is read
+// after that at the beginning and before it at the end, or the others' turn would count as away from what is measured.
 class Presence {
  public:
   Presence();
   double away() const;
 
  private:
+  std::int64_t cpu_ns_;  // in the order in which they are read
   std::int64_t wall_ns_;
-  std::int64_t cpu_ns_;
 };
 
 // Anonymous memory for the bench's own books: never from the allocator under test, touched, on huge pages if possible.

@@ -3,7 +3,7 @@
 //
 // This program is the bench and, started by itself with another malloc preloaded, every worker too:
 //   main > Runner > Process ~ worker_main > Scenario > Api (malloc, fastmem)
-//        > Table, summary, JSON
+//        > Table, summary, picture, JSON
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -13,6 +13,7 @@
 #include "bench/catalogue.h"
 #include "bench/clock.h"
 #include "bench/footprint_rows.h"
+#include "bench/drawing.h"
 #include "bench/json.h"
 #include "bench/machine.h"
 #include "bench/options.h"
@@ -70,6 +71,10 @@ int bench_main(const Options& options) {
     std::fprintf(stderr, "bench: no scenario matches '%s'; --list names them\n", options.filter.c_str());
     return kUsageError;
   }
+  if (const std::string wrong = prepare_folder(options.out); !wrong.empty()) {
+    std::fprintf(stderr, "bench: %s\n", wrong.c_str());
+    return kUsageError;
+  }
   std::ofstream json;
   if (!options.json.empty()) {
     json.open(options.json);
@@ -92,6 +97,7 @@ int bench_main(const Options& options) {
   }
   table.print_rest(rows);
   print_summary(rows, runner.noise());
+  draw(picture_of(rows), options.out, "bench");
   if (json.is_open()) write_json(json, rows, frequency);
   return any_failed(rows) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

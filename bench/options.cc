@@ -47,19 +47,25 @@ std::string parse_with_value(const std::string& option, const std::string& value
     options.json = value;
     return "";
   }
+  if (option == "--out") {
+    options.out = value;
+    return "";
+  }
   if (option == "--runs") return parse_runs(value, options.runs);
   if (option == "--pages") return parse_pages(value, options.pages);
   return parse_allocators(value, options.allocators);
 }
 
 bool takes_value(const std::string& option) {
-  return option == "--json" || option == "--runs" || option == "--pages" || option == "--allocators";
+  return option == "--json" || option == "--out" || option == "--runs" || option == "--pages" ||
+         option == "--allocators";
 }
 
 }  // namespace
 
 const char* const kUsage =
-    R"(Usage: fastmem_bench [--quick] [--json FILE] [--runs N] [--allocators A,B] [--pages KIND] [--list] [FILTER]
+    R"(Usage: fastmem_bench [--quick] [--json FILE] [--out DIR] [--runs N] [--allocators A,B] [--pages KIND] [--list]
+                     [FILTER]
 
 Compares fastmem with the general-purpose allocators installed here, interleaved, in one run.
 
@@ -69,6 +75,7 @@ Compares fastmem with the general-purpose allocators installed here, interleaved
   --allocators     only these: fastmem, glibc, jemalloc, mimalloc, tcmalloc
   --pages KIND     fastmem's pages: auto (default), 1g, 2m, thp, 4k
   --json FILE      also write {scenario, allocator, cycles, ns, rss_kib, runs, ...} per measurement
+  --out DIR        where bench.svg and bench.png go, the table as a picture: here, unless told otherwise
   --list           print the names of the scenarios
 )";
 

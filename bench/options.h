@@ -14,7 +14,8 @@ struct Options {
   bool quick = false;
   int runs = 0;  // 0: kFullRuns, or kQuickRuns when quick
   std::string filter;
-  std::string json;  // "": none
+  std::string json;       // "": none
+  std::string out = ".";  // the folder of the picture
   std::string pages = "auto";
   std::vector<std::string> allocators;  // empty: all
 

@@ -18,6 +18,8 @@ inline void use(void*& p) { asm volatile("" : "+r"(p) : : "memory"); }
 template <class Api>
 class AnySource {
  public:
+  static constexpr bool kCalled = Api::kCalled;
+
   explicit AnySource(std::size_t size) : size_(size) {}
   void* alloc() const { return Api::alloc(size_); }
   void free(void* p) const { Api::free(p); }
@@ -26,6 +28,27 @@ class AnySource {
 
  private:
   std::size_t size_;
+};
+
+// The source's functions, called: those of one that calls functions anyhow (kCalled) are not called twice.
+template <class Source>
+class CalledSource {
+ public:
+  explicit CalledSource(Source source) : source_(source) {}
+  void* alloc() const { return call_alloc(source_); }
+  void free(void* p) const { call_free(source_, p); }
+
+ private:
+  // The source by value: what it knows, a size or a handle, comes as an argument.
+  [[gnu::noinline]] static void* call_alloc(Source source) { return source.alloc(); }
+  [[gnu::noinline]] static void call_free(Source source, void* p) { source.free(p); }
+
+  Source source_;
+};
+template <class Source>
+requires Source::kCalled class CalledSource<Source> : public Source {
+ public:
+  explicit CalledSource(Source source) : Source(source) {}
 };
 
 // Each loop does at least n operations, writes the first word of every object, and says how many it did.
@@ -113,17 +136,33 @@ class SmallScenario final : public Scenario {
   std::uint64_t n_ = 0;  // operations in a slice
 };
 
+template <class PluginApi>
+std::unique_ptr<Scenario> make_plugin(const ScenarioInfo& info, const Plan& plan) {
+  using Source = AnySource<PluginApi>;
+  if (const char* why = PluginApi::start(plan.setup); why != nullptr) die("no plugin", why);
+  return std::make_unique<SmallScenario<Pairs<Source>, Source>>(Source(info.size), plan.quick);
+}
+
 template <class Api>
 std::unique_ptr<Scenario> make_small(const ScenarioInfo& info, const Plan& plan) {
   using Any = AnySource<Api>;
   using OutOfLine = AnySource<typename Api::OutOfLine>;
+  using Called = CalledSource<Any>;
   using Fixed = typename Api::Fixed;
+  using FixedOutOfLine = typename Api::OutOfLine::Fixed;
+  using FixedCalled = CalledSource<Fixed>;
   const bool quick = plan.quick;
   switch (info.kind) {
     case Kind::kPair:
       return std::make_unique<SmallScenario<Pairs<Any>, Any>>(Any(info.size), quick);
     case Kind::kPairC:
       return std::make_unique<SmallScenario<Pairs<OutOfLine>, OutOfLine>>(OutOfLine(info.size), quick);
+    case Kind::kPairCalled:
+      return std::make_unique<SmallScenario<Pairs<Called>, Called>>(Called(Any(info.size)), quick);
+    case Kind::kPairPlugin:
+      return make_plugin<typename Api::Plugin>(info, plan);
+    case Kind::kPluginCalled:
+      return make_plugin<typename Api::CorePlugin>(info, plan);
     case Kind::kBurstLifo:
       return std::make_unique<SmallScenario<Bursts<Any, true>, Any>>(Any(info.size), quick);
     case Kind::kBurstFifo:
@@ -132,6 +171,10 @@ std::unique_ptr<Scenario> make_small(const ScenarioInfo& info, const Plan& plan)
       return std::make_unique<SmallScenario<Bulks<Any>, Any>>(Any(info.size), quick);
     case Kind::kHandle:
       return std::make_unique<SmallScenario<Pairs<Fixed>, Fixed>>(Fixed(info.size), quick);
+    case Kind::kHandleC:
+      return std::make_unique<SmallScenario<Pairs<FixedOutOfLine>, FixedOutOfLine>>(FixedOutOfLine(info.size), quick);
+    case Kind::kHandleCalled:
+      return std::make_unique<SmallScenario<Pairs<FixedCalled>, FixedCalled>>(FixedCalled(Fixed(info.size)), quick);
     default:
       return nullptr;
   }

@@ -16,7 +16,7 @@ namespace bench {
 template <class Api>
 std::unique_ptr<Scenario> make_scenario(const ScenarioInfo& info, const Plan& plan) {
   if (!Api::kAnySize && info.size == 0) return nullptr;
-  const bool out_of_line = info.kind == Kind::kPairC;
+  const bool out_of_line = info.kind == Kind::kPairC || info.kind == Kind::kHandleC;
   const char* const why = out_of_line ? Api::OutOfLine::start(plan.setup) : Api::start(plan.setup);
   if (why != nullptr) die("cannot start", why);
   switch (info.kind) {

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "bench/allocators.h"
+#include "bench/call_demands.h"
 #include "bench/table.h"
 #include "bench/verdict.h"
 
@@ -111,6 +112,7 @@ void print_noise(const std::vector<Row>& rows, const Noise& noise) {
 
 void print_summary(const std::vector<Row>& rows, const Noise& noise) {
   print_verdicts(rows);
+  print_call_demands(rows);
   print_gaps(rows);
   print_memory_kinds(rows);
   print_noise(rows, noise);

@@ -2,7 +2,7 @@
 // bench/dpdk/dpdk_bench.cc -- Q: how does fastmem compare with rte_mempool and rte_malloc inside a DPDK application?
 //
 //   main > start_eal > run_rounds > Scenario > Source (fastmem, rte_fastmem.h, rte_mempool, rte_malloc)
-//        > table, demands, JSON
+//        > table, demands, picture, JSON
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -10,6 +10,7 @@
 
 #include "bench/clock.h"
 #include "bench/dpdk/dpdk_catalogue.h"
+#include "bench/dpdk/dpdk_drawing.h"
 #include "bench/dpdk/dpdk_table.h"
 #include "bench/dpdk/eal.h"
 #include "bench/dpdk/lcores.h"
@@ -25,7 +26,7 @@ constexpr int kUsageError = 2;
 constexpr int kFullRuns = 11;
 constexpr int kQuickRuns = 3;
 constexpr const char* kUsage =
-    R"(Usage: dpdk_bench [--quick] [--runs N] [--no-huge] [--json FILE] [--list] [FILTER]
+    R"(Usage: dpdk_bench [--quick] [--runs N] [--no-huge] [--json FILE] [--out DIR] [--list] [FILTER]
 
 Compares fastmem with rte_mempool and rte_malloc, interleaved, in one process inside EAL.
 
@@ -34,6 +35,7 @@ Compares fastmem with rte_mempool and rte_malloc, interleaved, in one process in
   --runs N     that many runs each
   --no-huge    not on hugepages (nor without this when too few of them are free)
   --json FILE  also write {scenario, allocator, cycles, ns, runs, ...} per measurement
+  --out DIR    where bench-dpdk.svg and bench-dpdk.png go, the table as a picture: here, unless told otherwise
   --list       print the names of the scenarios
 )";
 
@@ -44,6 +46,7 @@ struct Options {
   bool help = false;
   int runs = 0;
   std::string json;
+  std::string out = ".";  // the folder of the picture
   std::string filter;
 
   int runs_to_do() const { return runs > 0 ? runs : quick ? kQuickRuns : kFullRuns; }
@@ -52,6 +55,10 @@ struct Options {
 std::string parse_with_value(const std::string& option, const std::string& value, Options& options) {
   if (option == "--json") {
     options.json = value;
+    return "";
+  }
+  if (option == "--out") {
+    options.out = value;
     return "";
   }
   options.runs = std::atoi(value.c_str());
@@ -64,7 +71,7 @@ std::string parse(int argc, char** argv, Options& options) {
     const std::string word = argv[i];
     const auto equals = word.find('=');
     const std::string option = word.substr(0, equals);
-    if (option == "--json" || option == "--runs") {
+    if (option == "--json" || option == "--out" || option == "--runs") {
       if (equals == std::string::npos && ++i == argc) return option + " needs a value";
       const std::string value = equals == std::string::npos ? argv[i] : word.substr(equals + 1);
       if (std::string wrong = parse_with_value(option, value, options); !wrong.empty()) return wrong;
@@ -86,15 +93,16 @@ std::string parse(int argc, char** argv, Options& options) {
 }
 
 void print_preface(const Options& options, bool hugepages, double frequency) {
-  std::printf("%s; time-stamp counter at %.3f GHz; %u lcores; EAL %s.\n", processor().c_str(), frequency,
-              lcores_there(), hugepages ? "on 2 MiB hugepages (--in-memory)" : "without hugepages (--no-huge)");
+  std::printf("%s; time-stamp counter at %.3f GHz; %u lcores on %zu CPUs; EAL %s.\n", processor().c_str(), frequency,
+              lcores_there(), all_cpus().size(),
+              hugepages ? "on 2 MiB hugepages (--in-memory)" : "without hugepages (--no-huge)");
   std::printf(
       "Medians of %d %sruns, allocators taking turns: cycles (of the counter) per alloc and free of one object, on "
       "each\n"
-      "lcore where there are several. %%: (p90 - p10) / median, ! when too large. 'work' counts %u cycles of "
-      "something\n"
-      "else. pool/N: rte_mempool with a cache of N per lcore, -sp: ring for one producer and consumer, -fm: fastmem's "
-      "ops.\n\n",
+      "lcore where there are several, of its own time where they share CPUs. %%: (p90 - p10) / median, ! when too "
+      "large.\n"
+      "'work' counts %u cycles of something else. pool/N: rte_mempool with a cache of N per lcore, -sp: ring for one\n"
+      "producer and consumer, -fm: fastmem's ops.\n\n",
       options.runs_to_do(), options.quick ? "SHORT " : "", kWork);
 }
 
@@ -102,6 +110,10 @@ int bench_main(const char* program, const Options& options) {
   const std::vector<ScenarioInfo> scenarios = select_scenarios(dpdk_catalogue(), options.filter);
   if (scenarios.empty()) {
     std::fprintf(stderr, "dpdk_bench: no scenario matches '%s'; --list names them\n", options.filter.c_str());
+    return kUsageError;
+  }
+  if (const std::string wrong = prepare_folder(options.out); !wrong.empty()) {
+    std::fprintf(stderr, "dpdk_bench: %s\n", wrong.c_str());
     return kUsageError;
   }
   std::ofstream json;
@@ -125,6 +137,7 @@ int bench_main(const char* program, const Options& options) {
   print_dpdk_table(rows, frequency);
   print_demands(rows, frequency);
   print_noise(rows, noise);
+  draw(dpdk_picture_of(rows, frequency), options.out, "bench-dpdk");
   if (json.is_open()) write_json(json, rows, frequency);
   stop_eal();
   return EXIT_SUCCESS;

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "bench/dpdk/dpdk_catalogue.h"
 
+#include <algorithm>
+#include <thread>
+
 namespace bench {
 namespace {
 
 constexpr std::size_t kSizes[] = {64, 256, 1024, 2048};
 constexpr std::size_t kPlainSize = 256;
-constexpr std::size_t kLive = 512;  // per lcore; a pool must hold those of all scenarios at once
-constexpr unsigned kLcores[] = {1, 2};
+constexpr std::size_t kLive = 512;  // per lcore; see kObjectsPerLcore in pools.cc
+constexpr unsigned kLcoresPerCpu = 4;
+constexpr unsigned kMostLcores = 128;  // Debian's RTE_MAX_LCORE
 
 void add_lcores(std::vector<ScenarioInfo>& all, const std::string& family, Kind kind, unsigned work) {
-  for (unsigned lcores : kLcores) {
+  for (unsigned lcores = 1; lcores <= dpdk_lcores(); lcores *= 2) {
     all.push_back({.name = family + "/" + std::to_string(lcores),
                    .kind = kind,
                    .size = kPlainSize,
@@ -29,6 +33,7 @@ std::vector<ScenarioInfo> make_catalogue() {
   };
   each_size("pair", Kind::kPair);
   all.push_back({.name = "pair-called", .kind = Kind::kPairCalled, .size = kPlainSize});
+  all.push_back({.name = "handle-called", .kind = Kind::kHandleCalled, .size = kPlainSize});
   all.push_back({.name = "pair-sized", .kind = Kind::kPairSized, .size = kPlainSize});
   each_size("handle", Kind::kHandle);
   each_size("bulk32", Kind::kBulk);
@@ -48,6 +53,10 @@ std::vector<ScenarioInfo> make_catalogue() {
 }
 
 }  // namespace
+
+unsigned dpdk_lcores() {
+  return std::min(kLcoresPerCpu * std::max(std::thread::hardware_concurrency(), 1u), kMostLcores);
+}
 
 const std::vector<std::string>& dpdk_allocators() {
   static const std::vector<std::string> all{kFastmem,    kRteFastmem,  kPool,     kPool256,

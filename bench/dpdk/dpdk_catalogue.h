@@ -23,6 +23,9 @@ inline constexpr unsigned kWork = 200;  // cycles, in scenarios named "work"
 
 const std::vector<std::string>& dpdk_allocators();
 
+// Four for each CPU of this process: the scenarios on several lcores go that far, where EAL can.
+unsigned dpdk_lcores();
+
 // In the order of the table. Names that end in /N: object size, or number of lcores.
 const std::vector<ScenarioInfo>& dpdk_catalogue();
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
+#include <utility>
 
 #include "bench/dpdk/dpdk_asked.h"
 #include "bench/dpdk/dpdk_catalogue.h"
@@ -46,13 +48,11 @@ const char* word(Finding::Answer answer) {
       return "met";
     case Finding::Answer::kShort:
       return "SHORT";
+    case Finding::Answer::kNotAsked:
+      return "";
     default:
       return "?";
   }
-}
-
-bool measured(const std::vector<Row>& rows, const Demand& demand) {
-  return std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return row.scenario.name == demand.scenario; });
 }
 
 }  // namespace
@@ -74,25 +74,26 @@ void print_dpdk_table(const std::vector<Row>& rows, double ticks_per_ns) {
 }
 
 void print_demands(const std::vector<Row>& rows, double ticks_per_ns) {
-  unsigned asked = 0;
-  unsigned met = 0;
+  std::map<std::string, std::pair<unsigned, unsigned>> met_of_asked;
   std::printf("\n%-40s%8s", "asked of fastmem (its figure / the other's)", "at most");
   for (const char* allocator : kJudged) std::printf("  %14s", allocator);
   std::printf("\n");
-  for (const Demand& demand : demands()) {
-    if (!measured(rows, demand)) continue;
+  for (const Demand& demand : demands_on(dpdk_demands(), rows)) {
     std::printf("%-43s%8s", demand.text().c_str(), short_number(demand.bound).c_str());
     for (const char* allocator : kJudged) {
       const Finding finding = judge(demand, allocator, rows, ticks_per_ns);
-      const bool known = finding.answer != Finding::Answer::kUnknown;
+      const bool known = finding.answer == Finding::Answer::kMet || finding.answer == Finding::Answer::kShort;
       std::printf("%8s %-7s", known ? short_number(finding.figure).c_str() : "-", word(finding.answer));
-      if (allocator != kJudged[0]) continue;
-      ++asked;
+      auto& [met, asked] = met_of_asked[allocator];
       met += finding.answer == Finding::Answer::kMet ? 1 : 0;
+      asked += finding.answer != Finding::Answer::kNotAsked ? 1 : 0;
     }
     std::printf("\n");
   }
-  std::printf("fastmem does what is asked in %u of %u scenarios.\n", met, asked);
+  for (const char* allocator : kJudged) {
+    const auto& [met, asked] = met_of_asked[allocator];
+    std::printf("%s does what is asked in %u of %u comparisons.\n", allocator, met, asked);
+  }
 }
 
 }  // namespace bench

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "bench/dpdk/dpdk_catalogue.h"
 #include "bench/machine.h"
 
 namespace bench {
@@ -15,14 +16,13 @@ namespace {
 
 constexpr std::uint64_t kHugepages = 320;    // 2 MiB each: what all scenarios need together, and some more
 constexpr const char* kPlainMemory = "768";  // MiB; the kernel gives what is touched
-constexpr std::size_t kMostLcores = 8;
 
-// Lcore 0 on the last CPU, lcore 1 on the one before: "0@3,1@2".
+// Lcore 0 on the last CPU, lcore 1 on the one before, and round again: "0@1,1@0,2@1,3@0". EAL lets lcores share a CPU.
 std::string lcores() {
   const std::vector<int>& cpus = all_cpus();
   std::string list;
-  for (std::size_t i = 0; i < std::min(cpus.size(), kMostLcores); ++i) {
-    list += (i == 0 ? "" : ",") + std::to_string(i) + "@" + std::to_string(cpus[cpus.size() - 1 - i]);
+  for (std::size_t i = 0; i < std::min<std::size_t>(dpdk_lcores(), RTE_MAX_LCORE); ++i) {
+    list += (i == 0 ? "" : ",") + std::to_string(i) + "@" + std::to_string(cpus[cpus.size() - 1 - i % cpus.size()]);
   }
   return list;
 }

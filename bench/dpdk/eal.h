@@ -9,7 +9,7 @@ namespace bench {
 // Hugepages without files where there are enough free ones; else memory of any pages.
 bool hugepages_for_eal();
 
-// An lcore on each CPU of this process, the main lcore on the last one. Returns "" or what is wrong.
+// dpdk_lcores() lcores, taking turns on the CPUs of this process, the main lcore on the last one. Returns "" or what is wrong.
 std::string start_eal(const char* program, bool hugepages);
 void stop_eal();
 

@@ -28,6 +28,8 @@ int run_job(void* arg) {
 
 unsigned lcores_there() { return rte_lcore_count(); }
 
+bool two_cpus() { return all_cpus().size() > 1; }
+
 void on_lcores(unsigned n, const std::function<void(unsigned)>& body) {
   std::vector<Job> jobs(n);
   std::vector<unsigned> workers;

@@ -6,8 +6,11 @@
 
 namespace bench {
 
-// Workers and the main lcore.
+// Workers and the main lcore. The first ones, as many as there are CPUs, have each a CPU of their own.
 unsigned lcores_there();
+
+// Whether two lcores can run at the same time.
+bool two_cpus();
 
 // body(0) on the main lcore, body(1) .. body(n - 1) each on a worker; returns when all have.
 void on_lcores(unsigned n, const std::function<void(unsigned)>& body);

@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "bench/dpdk/pools.h"
 
+#include <rte_common.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <map>
 #include <string>
 #include <tuple>
 
+#include "bench/dpdk/lcores.h"
 #include "bench/scenario.h"
 
 namespace bench {
 namespace {
 
-constexpr unsigned kObjects = 8191;  // what a ring holds at best is a power of two less one
+// What the scenarios of one lcore have live at once, and what its cache may hoard, and some more.
+constexpr unsigned kObjectsPerLcore = 2048;
+constexpr unsigned kLeastObjects = 8192;
 
 using Key = std::tuple<std::string, unsigned, std::size_t>;
 std::map<Key, rte_mempool*>& pools() {
@@ -26,7 +31,8 @@ std::map<Key, rte_mempool*>& pools() {
 rte_mempool* make_pool(const PoolKind& kind, std::size_t size) {
   char name[RTE_MEMPOOL_NAMESIZE];
   std::snprintf(name, sizeof name, "bench_%zu", pools().size());
-  rte_mempool* const pool = rte_mempool_create_empty(name, kObjects, static_cast<unsigned>(size), kind.cache, 0,
+  const unsigned objects = std::max(kLeastObjects, rte_align32pow2(kObjectsPerLcore * lcores_there()));
+  rte_mempool* const pool = rte_mempool_create_empty(name, objects - 1, static_cast<unsigned>(size), kind.cache, 0,
                                                      static_cast<int>(rte_socket_id()), 0);
   if (pool == nullptr) die("no mempool", rte_strerror(rte_errno));
   if (rte_mempool_set_ops_byname(pool, kind.ops, nullptr) != 0) die("no mempool ops", kind.ops);

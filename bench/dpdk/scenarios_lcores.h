@@ -7,6 +7,8 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <numeric>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -33,14 +35,16 @@ inline unsigned work_steps(unsigned cycles) {
   return cycles == 0 ? 0 : static_cast<unsigned>(cycles / std::min({spin(), spin(), spin()}) * kSpinSteps);
 }
 
-// The bodies: what one lcore does, n times. Each is used by one lcore only.
+// The bodies: what one lcore does, n times. Each is used by one lcore only, which begins and ends it, untimed.
 
 template <class Source, bool kWork>
 class PairBody {
  public:
   PairBody(Source source, const ScenarioInfo& info, unsigned) : source_(source), steps_(work_steps(info.work)) {}
 
+  void begin() { loop(source_, 1, steps_); }
   std::uint64_t run(std::uint64_t n) { return loop(source_, n, steps_); }
+  void end() {}
 
  private:
   [[gnu::noinline]] static std::uint64_t loop(Source source, std::uint64_t n, unsigned steps) {
@@ -67,21 +71,20 @@ class SetBody {
     Random random(kSeed + lcore);
     for (std::uint32_t& slot : order_) slot = random.below(static_cast<std::uint32_t>(info.live));
   }
-  ~SetBody() {
-    for (void* p : slots_) {
-      if (p != nullptr) source_.free(p);
-    }
-  }
 
-  std::uint64_t run(std::uint64_t n) {
-    for (std::size_t i = 0; slots_[0] == nullptr && i < slots_.size(); ++i) {
-      const std::size_t slot = slots_.size() - 1 - i;
+  void begin() {
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
       slots_[slot] = source_.alloc();
       *static_cast<std::uint64_t*>(slots_[slot]) = slot;
     }
+  }
+  std::uint64_t run(std::uint64_t n) {
     if (loop(source_, slots_.data(), order_.data(), n, steps_) != 0)
       die("objects do not hold what was written to them");
     return n;
+  }
+  void end() {
+    for (void* p : slots_) source_.free(p);
   }
 
  private:
@@ -108,8 +111,13 @@ class SetBody {
   Books<std::uint32_t> order_;
 };
 
-// Cycles of one lcore per operation, while the others do the same: the mean of the lcores' medians. What another task
-// takes of a CPU does not count; waiting for another lcore does.
+// What an operation costs one lcore while the others do the same, in cycles of its own time: the mean of the lcores'.
+//
+// Own time is what the clock says, less the part of it in which another task had the CPU (see Presence): another
+// program, or another lcore, where lcores share CPUs. Throughput per core is its reciprocal, however many take turns
+// there: each core is always busy with one of them. What sharing does to an operation is in it: an lcore that was
+// preempted finds its CPU's caches in another's hands, and one that waits for a lock whose holder was preempted waits
+// in its own time, if it spins. If it sleeps, another has the CPU.
 template <class Body>
 class LcoresScenario final : public Scenario {
  public:
@@ -119,8 +127,10 @@ class LcoresScenario final : public Scenario {
   }
 
   void warm_up() override {
-    n_ = 20'000;
-    n_ = static_cast<std::uint64_t>(slice_cycles_ / run().cycles) + 1;
+    n_ = 2'000;
+    for (int round = 0; round < 2; ++round) {  // cold, then warm
+      n_ = static_cast<std::uint64_t>(slice_cycles_ / run().cycles) + 1;
+    }
   }
 
   Sample run() override {
@@ -136,10 +146,11 @@ class LcoresScenario final : public Scenario {
  private:
   static constexpr std::size_t kSlices = 9;
 
+  // The median slice's, so that an interrupt does not count; where lcores take turns, the mean, because the slices in
+  // which one is preempted are what it is about.
   double measure(Body& body) {
-    body.run(1);
-    waiting_.fetch_sub(1, std::memory_order_acq_rel);
-    while (waiting_.load(std::memory_order_acquire) > 0) asm volatile("" ::: "memory");
+    body.begin();
+    meet();
     std::array<double, kSlices> slices;
     for (double& slice : slices) {
       const Presence presence;
@@ -148,8 +159,20 @@ class LcoresScenario final : public Scenario {
       const auto took = static_cast<double>(ticks() - begin);
       slice = took * (1 - presence.away()) / static_cast<double>(done);
     }
+    body.end();
+    if (take_turns()) return std::accumulate(slices.begin(), slices.end(), 0.0) / kSlices;
     std::sort(slices.begin(), slices.end());
     return slices[kSlices / 2];
+  }
+
+  bool take_turns() const { return bodies_.size() > all_cpus().size(); }
+
+  // Who waits for lcores of its own CPU lets them run.
+  void meet() {
+    waiting_.fetch_sub(1, std::memory_order_acq_rel);
+    while (waiting_.load(std::memory_order_acquire) > 0) {
+      if (take_turns()) std::this_thread::yield();
+    }
   }
 
   double slice_cycles_;

@@ -17,6 +17,7 @@ void check(int result) {
 }
 
 struct RteSource {
+  static constexpr bool kCalled = true;
   std::size_t size;
   void* alloc() const { return rte_fastmem_alloc(size, 0, 0); }
   void free(void* p) const { rte_fastmem_free(p); }
@@ -25,6 +26,7 @@ struct RteSource {
 };
 
 struct RteHandleSource {
+  static constexpr bool kCalled = true;
   rte_fastmem_handle_t handle;
   void* alloc() const { return rte_fastmem_halloc(handle, 0); }
   void free(void* p) const { rte_fastmem_hfree(handle, p); }

@@ -8,6 +8,7 @@ namespace bench {
 namespace {
 
 struct RteMallocSource {
+  static constexpr bool kCalled = true;
   std::size_t size;
 
   void* alloc() const {

@@ -30,18 +30,6 @@ std::unique_ptr<Scenario> rte_fastmem_suite(const ScenarioInfo& info, const Plan
 std::unique_ptr<Scenario> rte_malloc_suite(const ScenarioInfo& info, const Plan& plan);
 extern const Contestant kPoolContestants[4];
 
-// The source's functions, called.
-template <class Source>
-class CalledSource {
- public:
-  explicit CalledSource(Source source) : source_(source) {}
-  [[gnu::noinline]] void* alloc() const { return source_.alloc(); }
-  [[gnu::noinline]] void free(void* p) const { source_.free(p); }
-
- private:
-  Source source_;
-};
-
 template <template <class, bool> class Body, class Source>
 std::unique_ptr<Scenario> make_lcores(Source source, const ScenarioInfo& info, bool quick) {
   if (info.threads > lcores_there()) return nullptr;
@@ -54,6 +42,7 @@ std::unique_ptr<Scenario> make_lcores(Source source, const ScenarioInfo& info, b
 template <class Any, class Fixed>
 std::unique_ptr<Scenario> make_in_eal(Any any, Fixed fixed, const ScenarioInfo& info, bool quick) {
   using Called = CalledSource<Any>;
+  using FixedCalled = CalledSource<Fixed>;
   const auto pairs = [&] { return std::make_unique<SmallScenario<Pairs<Any>, Any>>(any, quick); };
   switch (info.kind) {
     case Kind::kPair:
@@ -63,6 +52,8 @@ std::unique_ptr<Scenario> make_in_eal(Any any, Fixed fixed, const ScenarioInfo& 
       return std::make_unique<SmallScenario<Pairs<Called>, Called>>(Called(any), quick);
     case Kind::kHandle:
       return std::make_unique<SmallScenario<Pairs<Fixed>, Fixed>>(fixed, quick);
+    case Kind::kHandleCalled:
+      return std::make_unique<SmallScenario<Pairs<FixedCalled>, FixedCalled>>(FixedCalled(fixed), quick);
     case Kind::kBulk:
       return std::make_unique<SmallScenario<Bulks<Any>, Any>>(any, quick);
     case Kind::kHandleBulk:
@@ -72,10 +63,10 @@ std::unique_ptr<Scenario> make_in_eal(Any any, Fixed fixed, const ScenarioInfo& 
     case Kind::kBurstFifo:
       return std::make_unique<SmallScenario<Bursts<Any, false>, Any>>(any, quick);
     case Kind::kProducerConsumer:
-      if (lcores_there() < 2) return nullptr;
+      if (!two_cpus()) return nullptr;
       return std::make_unique<RingPipeScenario<Any, false>>(any, info, quick);
     case Kind::kProducerConsumerBulk:
-      if (lcores_there() < 2) return nullptr;
+      if (!two_cpus()) return nullptr;
       return std::make_unique<RingPipeScenario<Any, true>>(any, info, quick);
     case Kind::kLcorePairs:
       return make_lcores<PairBody>(any, info, quick);

@@ -8,7 +8,7 @@
 
 #include "bench/misses/parts.h"
 #include "bench/misses/paths.h"
-#include "bench/random_set.h"
+#include "bench/random.h"
 
 namespace bench {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "bench/misses/ground.h"
 #include "bench/misses/paths.h"
-#include "bench/random_set.h"
+#include "bench/random.h"
 
 namespace bench {
 namespace {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "bench/scale_model/replay_body.h"
+#include "bench/size_mix.h"
 
 namespace bench::scale {
 namespace {
@@ -90,7 +91,7 @@ bool Replay::next_of_remote(CoreIndex c) {
 bool Replay::next_of_sets(CoreIndex c) {
   const bool allocating = cores_[c].stage++ % 2 == 1;
   if (!allocating) ++freed_;
-  return piece(c, allocating, bin_of(engine_.node_of(c), random_.size()), 1);
+  return piece(c, allocating, bin_of(engine_.node_of(c), SizeMix(Mix::kUniform).draw(random_)), 1);
 }
 
 }  // namespace bench::scale

@@ -11,7 +11,7 @@
 #include <deque>
 #include <vector>
 
-#include "bench/random_set.h"
+#include "bench/random.h"
 #include "bench/scale_model/replay.h"
 #include "core/size_class.h"
 

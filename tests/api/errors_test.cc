@@ -144,7 +144,7 @@ TEST_CASE("handles") {
   CHECK_INT(fastmem_handle_free_bulk(heap, handle, nullptr, 4), -EINVAL, "array");
   void* const p = fastmem_handle_alloc(heap, handle, 0);
   REQUIRE(p != nullptr);
-  for (const fastmem_handle_t wrong : {0u, 63u, 64u, 65535u, 65536u, handle + 65536u, 0x80000001u, UINT32_MAX}) {
+  for (const fastmem_handle_t wrong : {0u, 79u, 80u, 65535u, 65536u, handle + 65536u, 0x80000001u, UINT32_MAX}) {
     CAPTURE(wrong);
     CHECK_NULL(fastmem_handle_alloc(heap, wrong, 0), EINVAL, "handle");
     CHECK_NULL(fastmem_handle_alloc(heap, wrong, FASTMEM_ZERO), EINVAL, "handle");

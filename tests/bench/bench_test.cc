@@ -2,9 +2,11 @@
 // tests/bench/bench_test.cc: the bench runs, says what it measured, and refuses what it does not know.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "tests/bench/run_bench.h"
+#include "tests/support/skip.h"
 
 namespace bench {
 namespace {
@@ -31,6 +33,34 @@ TEST_CASE("one short comparison of every kind of scenario that needs little memo
   CHECK((contains(results, "\"dtlb_load_misses\"") || contains(run.output, "not counted: ")));
 }
 
+TEST_CASE("fastmem is measured in a plugin, beside its own copy in the program") {
+  const std::string json = scratch("plugin.json");
+  const Run run = run_bench("--quick --runs=1 --allocators fastmem --json " + json + " '^p[a-z]*-(plugin|called)/64$'");
+  INFO(run.output);
+  CHECK(run.status == 0);
+  CHECK(contains(run.output, "pair-plugin/64, cycles over plugin-called/64"));
+  for (const char* scenario : {"pair-plugin/64", "plugin-called/64", "pair-called/64"}) {
+    CHECK(contains(read(json), std::string("{\"scenario\": \"") + scenario + "\", \"allocator\": \"fastmem\""));
+  }
+}
+
+TEST_CASE("the table is drawn, also into a folder with a quote and a blank in its name") {
+  if (std::system("command -v gnuplot >/dev/null") != 0) FM_SKIP("gnuplot is not installed");
+  const Run run = run_bench("--quick --runs=1 --allocators fastmem,glibc '^handle/64$'");
+  INFO(run.output);
+  CHECK(run.status == 0);
+  CHECK(contains(run.output, "Drawn: " + pictures() + "/bench.svg"));
+  CHECK(contains(read(pictures() + "/bench.svg"), ">handle<"));
+  CHECK(read(pictures() + "/bench.png").compare(1, 3, "PNG") == 0);
+}
+
+TEST_CASE("without gnuplot the table is there, and a line says what to install") {
+  const Run run = run_bench("--quick --runs=1 --allocators fastmem,glibc '^handle/64$'", "PATH=/nowhere");
+  CHECK(run.status == 0);
+  CHECK(contains(run.output, "handle/64"));
+  CHECK(contains(run.output, "apt-get install gnuplot-nox"));
+}
+
 TEST_CASE("every scenario has a name") {
   const Run run = run_bench("--list");
   CHECK(run.status == 0);
@@ -43,6 +73,7 @@ TEST_CASE("every scenario has a name") {
 TEST_CASE("mistakes are named before anything runs") {
   CHECK(contains(run_bench("--allocators nobody").output, "no allocator is called 'nobody'"));
   CHECK(contains(run_bench("--pages 3k").output, "--pages takes"));
+  CHECK(contains(run_bench("--out /proc/nowhere").output, "cannot write into /proc/nowhere"));
   CHECK(contains(run_bench("--fast").output, "unknown option --fast"));
   CHECK(contains(run_bench("no-such-scenario").output, "no scenario matches 'no-such-scenario'"));
   CHECK(run_bench("no-such-scenario").status == 2);

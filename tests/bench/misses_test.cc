@@ -36,7 +36,7 @@ TEST_CASE("a bound is met by the figure that it names") {
 // Each scenario proves by the heap's counters that its path was taken, and ends the program where it was not.
 TEST_CASE("every path is taken on plain pages, and its costs are what the model reads") {
   const std::string costs = scratch("costs.txt");
-  const Run run = run_bench("--quick --pages 4k --costs " + costs);
+  const Run run = run_program("--quick --pages 4k --costs " + costs);
   INFO(run.output);
   CHECK(run.status == 0);
   CHECK(contains(run.output, "fastmem does what is asked in "));
@@ -45,10 +45,10 @@ TEST_CASE("every path is taken on plain pages, and its costs are what the model 
 }
 
 TEST_CASE("mistakes are named") {
-  CHECK(contains(run_bench("--pages 3k").output, "--pages takes"));
-  CHECK(contains(run_bench("--fast").output, "unknown option --fast"));
-  CHECK(contains(run_bench("--costs /no/such/folder/file").output, "cannot write"));
-  CHECK(run_bench("--costs").status == 2);
+  CHECK(contains(run_program("--pages 3k").output, "--pages takes"));
+  CHECK(contains(run_program("--fast").output, "unknown option --fast"));
+  CHECK(contains(run_program("--costs /no/such/folder/file").output, "cannot write"));
+  CHECK(run_program("--costs").status == 2);
 }
 
 }  // namespace

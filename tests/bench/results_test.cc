@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "bench/call_demands.h"
 #include "bench/catalogue.h"
 #include "bench/json.h"
 #include "bench/stats.h"
@@ -70,6 +71,20 @@ TEST_CASE("without fastmem's figure nothing is judged") {
   Row unknown = row("pair/64", 5, 10, 6.25);
   unknown.cells.front().state = CellState::kFailed;
   CHECK(judge(unknown).answer == Verdict::Answer::kUnknown);
+}
+
+TEST_CASE("C functions cost at most two cycles more than the core's, out of line and where they are") {
+  const auto found = [](const std::string& scenario, double cycles, const std::string& core) {
+    const auto about = demands_on(call_demands(), {row(scenario, cycles, 50, 50)});
+    REQUIRE(about.size() == 1);
+    CHECK(about.front().text() == scenario + ", cycles over " + core);
+    return judge(about.front(), "fastmem", {row(core, 5, 50, 50), row(scenario, cycles, 50, 50)}, 2.0);
+  };
+  CHECK(found("pair-c/64", 7, "pair-called/64").answer == Finding::Answer::kMet);
+  CHECK(found("pair-c/64", 7.1, "pair-called/64").answer == Finding::Answer::kShort);
+  CHECK(found("handle-c/256", 6.5, "handle-called/256").figure == doctest::Approx(1.5));
+  CHECK(found("pair-plugin/1024", 4, "plugin-called/1024").answer == Finding::Answer::kMet);
+  CHECK(demands_on(call_demands(), {row("pair-c/8", 5, 50, 50), row("pair/64", 5, 50, 50)}).empty());
 }
 
 TEST_CASE("a filter is a part of a name or a regular expression") {

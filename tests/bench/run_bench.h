@@ -18,10 +18,19 @@ struct Run {
   std::string output;
 };
 
-inline Run run_bench(const std::string& arguments) {
+inline std::string scratch(const std::string& name) {
+  const char* folder = std::getenv("TEST_TMPDIR");
+  return std::string(folder != nullptr ? folder : "/tmp") + "/" + name;
+}
+
+// Pictures go to pictures(), unless the arguments say otherwise.
+inline std::string pictures() { return scratch("it's drawn"); }
+
+// `before` stands before the program: variables.
+inline Run run_program(const std::string& arguments, const std::string& before = "") {
   const char* program = std::getenv("FASTMEM_BENCH");
   REQUIRE(program != nullptr);
-  const std::string command = std::string(program) + " " + arguments + " 2>&1";
+  const std::string command = before + " " + program + " " + arguments + " 2>&1";
   std::FILE* pipe = popen(command.c_str(), "r");
   REQUIRE(pipe != nullptr);
   Run run{};
@@ -32,12 +41,12 @@ inline Run run_bench(const std::string& arguments) {
   return run;
 }
 
-inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-inline std::string scratch(const std::string& name) {
-  const char* folder = std::getenv("TEST_TMPDIR");
-  return std::string(folder != nullptr ? folder : "/tmp") + "/" + name;
+// Of a bench that draws.
+inline Run run_bench(const std::string& arguments, const std::string& before = "") {
+  return run_program("--out \"" + pictures() + "\" " + arguments, before);
 }
+
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 inline std::string read(const std::string& path) {
   std::ostringstream text;

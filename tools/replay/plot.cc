@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/replay/plot.h"
 
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <csignal>
-#include <cstdio>
-#include <cstring>
-#include <iterator>
-
+#include "tools/gnuplot.h"
 #include "tools/text.h"
 
 namespace fastmem::tools {
 namespace {
 
-constexpr const char* kColours[] = {"#d62728", "#7f7f7f", "#1f77b4", "#2ca02c", "#ff9f1c"};
 constexpr int kPanelWidth = 460;
 constexpr int kPanelHeight = 240;
 constexpr int kTitleHeight = 50;
@@ -33,13 +23,6 @@ const Figure kRows[kFigures] = {
     {"peak RSS [MiB]", "%.1f", [](const Medians& m) { return m.peak_rss / (1 << 20); }},
 };
 
-// In gnuplot's single quotes only the quote itself is special.
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
-  return out + "'";
-}
-
 std::string data_block(std::size_t number, const TraceResults& trace) {
   std::string out = format("$t%zu << EOD\n", number);
   for (std::size_t i = 0; i < trace.allocators.size(); ++i) {
@@ -49,7 +32,7 @@ std::string data_block(std::size_t number, const TraceResults& trace) {
     out += format("%zu %s", i, allocator.info->name);
     for (const Figure& figure : kRows) out += format(" %.4f", figure.of(m));
     const auto colour = static_cast<std::size_t>(allocator.info - known_allocators().data());
-    out += format(" 0x%s\n", kColours[colour % std::size(kColours)] + 1);
+    out += format(" 0x%s\n", kPalette[colour % kPaletteSize] + 1);
   }
   return out + "EOD\n";
 }
@@ -58,20 +41,21 @@ std::string panel(std::size_t number, const TraceResults& trace, std::size_t row
   const Figure& figure = kRows[row];
   std::string out;
   if (row == 0) {
-    out += format("set title %s noenhanced offset 0,-0.3\n",
-                  quoted(format("%s: %s operations, %u thread%s", trace.name.c_str(),
-                                human_count(trace.summary.ops).c_str(), trace.threads, trace.threads == 1 ? "" : "s"))
-                      .c_str());
+    out += format(
+        "set title %s noenhanced offset 0,-0.3\n",
+        gnuplot_quoted(format("%s: %s operations, %u thread%s", trace.name.c_str(),
+                              human_count(trace.summary.ops).c_str(), trace.threads, trace.threads == 1 ? "" : "s"))
+            .c_str());
   } else {
     out += "unset title\n";
   }
-  out += format("set ylabel %s\n", quoted(figure.label).c_str());
+  out += format("set ylabel %s\n", gnuplot_quoted(figure.label).c_str());
   out += format("set xrange [-0.6:%zu.6]\n", trace.allocators.empty() ? 0 : trace.allocators.size() - 1);
   const std::size_t column = row + 3;  // after place and name; the colour is the sixth
   out += format(
       "plot $t%zu using 1:%zu:6:xtic(2) with boxes lc rgb variable notitle, "
       "'' using 1:%zu:(sprintf(%s, $%zu)) with labels offset 0,0.6 notitle\n",
-      number, column, column, quoted(figure.number).c_str(), column);
+      number, column, column, gnuplot_quoted(figure.number).c_str(), column);
   return out;
 }
 
@@ -82,7 +66,7 @@ std::string script(const std::vector<TraceResults>& traces, const char* terminal
   for (std::size_t i = 0; i < traces.size(); ++i) out += data_block(i, traces[i]);
   out += format("set terminal %s size %d,%d font ',11' background rgb 'white'\n", terminal, columns * kPanelWidth,
                 kFigures * kPanelHeight + kTitleHeight);
-  out += format("set output %s\n", quoted(file).c_str());
+  out += format("set output %s\n", gnuplot_quoted(file).c_str());
   out +=
       "set boxwidth 0.7\nset style fill solid 0.9 noborder\nset grid ytics lt 1 lw 1 lc rgb '#d0d0d0'\nset tics "
       "nomirror\n"
@@ -95,42 +79,6 @@ std::string script(const std::vector<TraceResults>& traces, const char* terminal
     for (std::size_t i = 0; i < traces.size(); ++i) out += panel(i, traces[i], row);
   }
   return out + "unset multiplot\nset output\n";
-}
-
-// False: there is no gnuplot, or it did not like what it read.
-bool run_gnuplot(const std::string& input, std::string& error) {
-  int ends[2];
-  if (pipe(ends) != 0) return false;
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
-  posix_spawn_file_actions_addclose(&actions, ends[0]);
-  posix_spawn_file_actions_addclose(&actions, ends[1]);
-  char name[] = "gnuplot";
-  char* const arguments[] = {name, nullptr};
-  pid_t child = 0;
-  const int refused = posix_spawnp(&child, "gnuplot", &actions, nullptr, arguments, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  close(ends[0]);
-  if (refused != 0) {
-    close(ends[1]);
-    error = "no plot without gnuplot; to install it: apt-get install gnuplot-nox";
-    return false;
-  }
-  const auto before = std::signal(SIGPIPE, SIG_IGN);
-  for (std::size_t at = 0; at < input.size();) {
-    const ssize_t written = write(ends[1], input.data() + at, input.size() - at);
-    if (written <= 0) break;
-    at += static_cast<std::size_t>(written);
-  }
-  close(ends[1]);
-  std::signal(SIGPIPE, before);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (status == 0) return true;
-  error = "gnuplot failed; the pictures need its svg and pngcairo terminals (apt-get install gnuplot-nox)";
-  return false;
 }
 
 }  // namespace
