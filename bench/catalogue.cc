@@ -17,7 +17,51 @@ constexpr Asked kBurstAsked{.of_glibc = {}, .of_best = 0.9};
 constexpr Asked kHandleAsked{.of_glibc = {}, .of_best = 0.4};
 constexpr Asked kFasterThanAll{.of_glibc = {}, .of_best = 1.0, .less_than = true};
 constexpr Asked kFootprintAsked{.of_glibc = {}, .of_best = 1.1};
+constexpr Asked kPipeAsked{.of_glibc = {}, .of_best = 0.6};
+constexpr Asked kThreadsAsked{.of_glibc = {}, .of_best = 1.0, .less_than = true, .per_core = 0.9};
 constexpr Asked kNothingAsked{};
+
+constexpr unsigned kMostThreads = 8;  // four times the CPUs of a small machine
+
+// Objects that change threads, one by one and in bulks.
+void add_pipes(std::vector<ScenarioInfo>& all) {
+  const auto add = [&](const char* name, Kind kind, unsigned producers, unsigned threads) {
+    all.push_back(
+        {.name = name, .kind = kind, .size = 256, .threads = threads, .producers = producers, .asked = kPipeAsked});
+  };
+  add("pipe/1-1", Kind::kProducerConsumer, 1, 2);
+  add("pipe/1-3", Kind::kProducerConsumer, 1, 4);
+  add("pipe/3-1", Kind::kProducerConsumer, 3, 4);
+  add("pipe/ring4", Kind::kCircle, 4, 4);
+  add("pipe32/1-1", Kind::kProducerConsumerBulk, 1, 2);
+  add("pipe32/1-3", Kind::kProducerConsumerBulk, 1, 4);
+  add("pipe32/3-1", Kind::kProducerConsumerBulk, 3, 4);
+  add("pipe32/ring4", Kind::kCircleBulk, 4, 4);
+}
+
+void add_threads(std::vector<ScenarioInfo>& all) {
+  for (unsigned threads = 1; threads <= kMostThreads; threads *= 2) {
+    all.push_back({.name = "threads/" + std::to_string(threads),
+                   .kind = Kind::kThreads,
+                   .live = 10'000,
+                   .threads = threads,
+                   .asked = threads > 1 ? kThreadsAsked : kNothingAsked});
+  }
+  all.push_back(
+      {.name = "many-threads", .kind = Kind::kManyThreads, .live = 1'000, .threads = 64, .asked = kFasterThanAll});
+  const auto add_pattern = [&](const char* family, Kind kind, std::size_t live) {
+    for (unsigned threads : {2u, 4u}) {
+      all.push_back({.name = std::string(family) + "/" + std::to_string(threads),
+                     .kind = kind,
+                     .live = live,
+                     .threads = threads,
+                     .asked = kFasterThanAll});
+    }
+  };
+  add_pattern("larson", Kind::kLarson, 5'000);
+  add_pattern("xmalloc", Kind::kXmalloc, 0);
+  add_pattern("sh8bench", Kind::kSh8bench, 0);
+}
 
 std::vector<ScenarioInfo> make_catalogue() {
   std::vector<ScenarioInfo> all;
@@ -37,20 +81,8 @@ std::vector<ScenarioInfo> make_catalogue() {
   each_size("handle", Kind::kHandle, kHandleAsked);
   all.push_back({.name = "random-small", .kind = Kind::kRandom, .live = 10'000, .asked = kFasterThanAll});
   all.push_back({.name = "random-large", .kind = Kind::kRandom, .live = 1'000'000, .asked = kFasterThanAll});
-  all.push_back({.name = "producer-consumer",
-                 .kind = Kind::kProducerConsumer,
-                 .size = 256,
-                 .threads = 2,
-                 .asked = kFasterThanAll});
-  for (unsigned threads : {1u, 2u, 4u}) {
-    all.push_back({.name = "threads/" + std::to_string(threads),
-                   .kind = Kind::kThreads,
-                   .live = 10'000,
-                   .threads = threads,
-                   .asked = threads == 2 ? kFasterThanAll : kNothingAsked});
-  }
-  all.push_back(
-      {.name = "many-threads", .kind = Kind::kManyThreads, .live = 1'000, .threads = 64, .asked = kFasterThanAll});
+  add_pipes(all);
+  add_threads(all);
   all.push_back({.name = "first-touch", .kind = Kind::kFirstTouch, .size = 4096, .fresh = true});
   all.push_back({.name = "footprint",
                  .kind = Kind::kFootprint,

@@ -19,6 +19,7 @@ void write_cell(std::ostream& out, const ScenarioInfo& scenario, const Cell& cel
     out << ", \"p99_ns\": " << ns(cell.p99_cycles) << ", \"max_ns\": " << ns(cell.max_cycles)
         << ", \"mean_ns\": " << ns(cell.mean_cycles);
   }
+  if (!cell.per_core.empty()) out << ", \"per_core\": " << median(cell.per_core);
   if (scenario.judge_memory) out << ", \"rss_per_live\": " << median(cell.rss_per_live);
   out << "}";
 }

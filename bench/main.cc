@@ -16,6 +16,7 @@
 #include "bench/options.h"
 #include "bench/runner.h"
 #include "bench/table.h"
+#include "bench/verdict.h"
 #include "bench/worker.h"
 
 namespace bench {
@@ -34,7 +35,8 @@ void print_preface(const Options& options, double ticks_per_ns) {
       "of one object; of all threads together where there are several. %%: (p90 - p10) / median, ! when too large.\n"
       "At the right: fastmem's figure divided by glibc's and by the best other's; asked: of glibc/of the best, or of "
       "the "
-      "best.\n",
+      "best.\n"
+      "per core: throughput for each CPU the threads have, as a part of the same allocator's with one thread.\n",
       options.runs_to_do(), options.quick ? "SHORT " : "");
   std::printf(
       "Pages: fastmem asks for '%s' (transparent huge pages: %s; free 2 MiB pages: %llu); the others have their "
@@ -84,6 +86,7 @@ int bench_main(const Options& options) {
   std::vector<Row> rows;
   for (const ScenarioInfo& scenario : scenarios) {
     rows.push_back(runner.measure(scenario));
+    compare_with_one_thread(rows.back(), rows, all_cpus().size());
     table.print_row(rows.back());
   }
   table.print_rest(rows);

@@ -23,6 +23,7 @@ struct Cell {
   std::vector<double> max_cycles;
   std::vector<double> mean_cycles;
   std::vector<double> rss_per_live;
+  std::vector<double> per_core;  // several threads: throughput per CPU they have, as a part of one thread's
   std::uint64_t peak_kib = 0;
   std::uint64_t hugetlb_kib = 0;
   std::uint64_t thp_kib = 0;

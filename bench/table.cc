@@ -70,7 +70,12 @@ std::string excuse(const Cell* cell) {
 std::string verdict_columns(const Row& row) {
   const Verdict verdict = judge(row);
   return padded(ratio(verdict.of_glibc), 4) + padded(ratio(verdict.of_best), 5) + padded(asked(row.scenario.asked), 8) +
-         padded(word(verdict.answer), 4);
+         padded(word(verdict.beside_others), 4);
+}
+
+std::string per_core_columns(const Row& row) {
+  return padded("", 9) + padded(">=" + bound(*row.scenario.asked.per_core), 8) +
+         padded(word(judge(row).beside_one_thread), 4);
 }
 
 }  // namespace
@@ -134,6 +139,9 @@ void Table::print_group_row(const Row& row, std::size_t from) const {
     print_extra(row, from, "  max", &Cell::max_cycles, 1 / ticks_per_ns_, "");
     print_extra(row, from, "  mean", &Cell::mean_cycles, 1 / ticks_per_ns_, "");
   }
+  if (scenario.asked.per_core) {
+    print_extra(row, from, "  per core", &Cell::per_core, 1, from == 0 ? per_core_columns(row) : "");
+  }
   if (scenario.judge_memory) print_extra(row, from, "  RSS / live byte", &Cell::rss_per_live, 1, verdict);
   std::fflush(stdout);
 }
@@ -153,7 +161,7 @@ void Table::print_extra(const Row& row, std::size_t from, const char* label, std
   std::string line = padded(label, -kNameWidth);
   for (const std::string& allocator : group(from)) {
     const Cell* cell = row.find(allocator);
-    const bool measured = cell != nullptr && cell->measured();
+    const bool measured = cell != nullptr && cell->measured() && !(cell->*values).empty();
     line += padded(measured ? short_number(median(cell->*values) * scale) : "", 11) + "    |";
   }
   std::printf("%s%s\n", line.c_str(), end.c_str());
