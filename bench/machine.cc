@@ -56,6 +56,10 @@ std::int64_t now_ns(clockid_t clock) {
   return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
 }
 
+clockid_t cpu_clock(Presence::Of of) {
+  return of == Presence::Of::kThread ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID;
+}
+
 }  // namespace
 
 const std::vector<int>& all_cpus() {
@@ -122,10 +126,10 @@ double spin() {
   return static_cast<double>(ticks() - begin);
 }
 
-Presence::Presence() : wall_ns_(now_ns(CLOCK_MONOTONIC)), cpu_ns_(now_ns(CLOCK_THREAD_CPUTIME_ID)) {}
+Presence::Presence(Of of) : of_(of), wall_ns_(now_ns(CLOCK_MONOTONIC)), cpu_ns_(now_ns(cpu_clock(of))) {}
 
 double Presence::away() const {
-  const auto cpu = static_cast<double>(now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns_);
+  const auto cpu = static_cast<double>(now_ns(cpu_clock(of_)) - cpu_ns_);
   const auto wall = static_cast<double>(now_ns(CLOCK_MONOTONIC) - wall_ns_);
   return wall > cpu ? (wall - cpu) / wall : 0;
 }

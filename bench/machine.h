@@ -36,13 +36,16 @@ std::uint64_t free_hugepages();
 // slows.
 double spin();
 
-// Time since it was made, and the part of it in which the thread that made it was not on a CPU: another task was.
+// Time since it was made, and the part of it in which the thread that made it was not on a CPU, or no thread of the
+// process was: another task had it.
 class Presence {
  public:
-  Presence();
+  enum class Of { kThread, kProcess };
+  explicit Presence(Of of = Of::kThread);
   double away() const;
 
  private:
+  Of of_;
   std::int64_t wall_ns_;
   std::int64_t cpu_ns_;
 };
