@@ -50,6 +50,10 @@ class Presence {
   std::int64_t cpu_ns_;
 };
 
+// Nanoseconds in which the calling thread, since it began, was ready to run and another task had its CPU; 0 where the
+// kernel does not tell.
+std::uint64_t queued_ns();
+
 // Anonymous memory for the bench's own books: never from the allocator under test, touched, on huge pages if possible.
 void* map_books(std::size_t bytes);
 void unmap_books(void* books, std::size_t bytes);

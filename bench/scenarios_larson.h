@@ -5,7 +5,7 @@
 // random objects of a set; now and then it ends, and a new thread goes on with the whole set.
 #pragma once
 
-#include <atomic>
+#include <cstdint>
 #include <thread>
 
 #include "bench/random_set.h"
@@ -24,12 +24,11 @@ class LarsonScenario final : public Scenario {
 
   Sample run() override {
     Window window(info_.threads, quick_);
-    std::atomic<std::uint64_t> done{0};
     run_threads(info_.threads, [&](unsigned i) {
       take_place(i, info_.threads);  // and all the threads that will have the set with it
-      done += hand_down(kSeed + i, window);
+      hand_down(kSeed + i, window);
     });
-    return {.cycles = window.cycles_for(done)};
+    return {.cycles = window.cycles_per_operation()};
   }
 
  private:
@@ -37,28 +36,33 @@ class LarsonScenario final : public Scenario {
   static constexpr std::size_t kSteps = 500 * kChunk;
   static constexpr unsigned kChunksOfLife = 50;  // a fraction of a millisecond to a few
 
-  // The calling thread allocates the first objects; then it only waits for one thread and starts the next. Returns the
-  // operations done in the window.
-  std::uint64_t hand_down(std::uint64_t seed, Window& window) {
+  // The calling thread allocates the first objects; then it only waits for one thread and starts the next.
+  void hand_down(std::uint64_t seed, Window& window) {
     RandomSet<Api> set(info_.live, kSteps, seed);
     set.fill();
     set.replace();
     window.enter();
+    const OwnTime own;
     std::uint64_t done = 0;
+    std::uint64_t queued = 0;
     while (window.open()) {
-      std::thread([&] { done += live(set, window); }).join();
+      std::thread([&] {
+        done += live(set, window);
+        queued += queued_ns();
+      }).join();
     }
+    window.add(done, own.cycles(queued));
     set.check_read();
     set.drain();
-    return done;
   }
 
   static std::uint64_t live(RandomSet<Api>& set, const Window& window) {
-    for (unsigned i = 0; i < kChunksOfLife; ++i) {
+    std::uint64_t done = 0;
+    for (unsigned i = 0; i < kChunksOfLife && window.open(); ++i) {
       set.replace_next(kChunk);
-      if (!window.open()) return i * kChunk;
+      done += kChunk;
     }
-    return kChunksOfLife * kChunk;
+    return done;
   }
 
   ScenarioInfo info_;

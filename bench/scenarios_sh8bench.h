@@ -37,16 +37,15 @@ class Sh8benchScenario final : public Scenario {
   Sample run() override {
     const auto threads = static_cast<unsigned>(spare_.size());
     Window window(threads, quick_);
-    std::atomic<std::uint64_t> done{0};
     run_threads(threads, [&](unsigned i) {
       take_place(i, threads);
       std::size_t number = 0;
-      done += window.count([&] {
+      window.count([&] {
         play_round(number++, spare_[i]);
         return kObjects;
       });
     });
-    return {.cycles = window.cycles_for(done)};
+    return {.cycles = window.cycles_per_operation()};
   }
 
  private:

@@ -2,7 +2,6 @@
 // bench/scenarios_threads.h -- Q: what does an operation cost when several threads allocate and free, each its own?
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -16,7 +15,7 @@
 
 namespace bench {
 
-// N threads, each with a set of its own: filled and warm before the time is taken. More threads than CPUs are preempted
+// N threads, each with a set of its own, filled and warm before anything counts. More threads than CPUs are preempted
 // anywhere, in the allocator too.
 template <class Api>
 class ThreadsScenario final : public Scenario {
@@ -28,26 +27,24 @@ class ThreadsScenario final : public Scenario {
 
   Sample run() override {
     Window window(info_.threads, quick_);
-    std::atomic<std::uint64_t> done{0};
-    run_threads(info_.threads, [&](unsigned i) { done += body(i, window); });
-    return {.cycles = window.cycles_for(done)};
+    run_threads(info_.threads, [&](unsigned i) { body(i, window); });
+    return {.cycles = window.cycles_per_operation()};
   }
 
  private:
   static constexpr std::size_t kChunk = 1000;
 
-  std::uint64_t body(unsigned i, Window& window) {
+  void body(unsigned i, Window& window) {
     take_place(i, info_.threads);
     RandomSet<Api> set(info_.live, steps_, kSeed + i);
     set.fill();
     set.replace();
-    const std::uint64_t done = window.count([&set] {
+    window.count([&set] {
       set.replace_next(kChunk);
       return kChunk;
     });
     set.check_read();
     set.drain();
-    return done;
   }
 
   ScenarioInfo info_;

@@ -6,8 +6,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
-#include <bit>
 #include <cstdint>
 #include <mutex>
 #include <thread>
@@ -36,16 +34,18 @@ class XmallocScenario final : public Scenario {
 
   Sample run() override {
     Window window(threads_, quick_);
-    std::atomic<std::uint64_t> freed{0};
     run_threads(threads_, [&](unsigned i) {
       take_place(i, threads_);
       const bool frees = i % 2 != 0;
-      const std::uint64_t done = window.count([&] { return frees ? free_one() : allocate_one(); });
-      if (frees) freed += done;
+      window.count([&] {
+        if (frees) return free_one();
+        allocate_one();
+        return std::uint64_t{0};
+      });
     });
     while (free_one() > 0) {
     }
-    return {.cycles = window.cycles_for(freed)};
+    return {.cycles = window.cycles_per_operation()};
   }
 
  private:
@@ -81,10 +81,10 @@ class XmallocScenario final : public Scenario {
     Batch* first_ = nullptr;
   };
 
-  // Both return the objects done; without a batch to work on they let others run, and return 0.
-  std::uint64_t allocate_one() {
+  // Without a batch to work on, both let others run.
+  void allocate_one() {
     Batch* const batch = empty_.take();
-    if (batch == nullptr) return let_others_run();
+    if (batch == nullptr) return std::this_thread::yield();
     for (std::size_t i = 0; i < kObjects; ++i) {
       void* p = Api::alloc(batch->sizes[i]);
       if (p == nullptr) [[unlikely]]
@@ -93,11 +93,14 @@ class XmallocScenario final : public Scenario {
       batch->objects[i] = p;
     }
     full_.put(batch);
-    return kObjects;
   }
+  // Returns how many objects these were.
   std::uint64_t free_one() {
     Batch* const batch = full_.take();
-    if (batch == nullptr) return let_others_run();
+    if (batch == nullptr) {
+      std::this_thread::yield();
+      return 0;
+    }
     std::uint64_t wrong = 0;
     for (std::size_t i = 0; i < kObjects; ++i) {
       wrong |= *static_cast<const std::uint64_t*>(batch->objects[i]) ^ i;
@@ -106,10 +109,6 @@ class XmallocScenario final : public Scenario {
     if (wrong != 0) die("objects do not hold what was written to them");
     empty_.put(batch);
     return kObjects;
-  }
-  static std::uint64_t let_others_run() {
-    std::this_thread::yield();
-    return 0;
   }
 
   unsigned threads_;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// bench/team.h -- Q: how do the threads of a scenario begin together, where do they run, and which of their operations
-// count?
+// bench/team.h -- Q: how do the threads of a scenario begin together, where do they run, and what does each of them
+// need?
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -75,31 +78,56 @@ class Gate {
   std::atomic<std::uint64_t> opened_{0};  // writer: the last to come
 };
 
-// Counts what threads do in one stretch of time, in all of which each of them has work: no CPU idles or tidies up while
-// others are late, however the kernel shares the CPUs out.
+// What a thread needed since this was made, in cycles. The time that others had its CPU, be it threads of the same
+// scenario or strangers, does not count; the time it slept does.
+class OwnTime {
+ public:
+  // elsewhere: nanoseconds that threads it waited for were queued, which do not count either.
+  double cycles(std::uint64_t elsewhere = 0) const {
+    const auto queued = static_cast<double>(queued_ns() - queued_ + elsewhere);
+    const std::chrono::duration<double, std::nano> wall = std::chrono::steady_clock::now() - wall_;
+    return static_cast<double>(ticks() - begin_) * (1 - std::min(1.0, queued / wall.count()));
+  }
+
+ private:
+  std::uint64_t queued_ = queued_ns();
+  std::chrono::steady_clock::time_point wall_ = std::chrono::steady_clock::now();
+  std::uint64_t begin_ = ticks();
+};
+
+// A stretch of time, begun by all threads together, in which each does what it can. By their own times and operations
+// it does not matter how the kernel shares the CPUs out, nor who comes late or ends early.
 class Window {
  public:
-  Window(unsigned threads, bool quick) : gate_(threads), length_(quick ? kQuick : kFull) {}
+  Window(unsigned threads, bool quick)
+      : gate_(threads),
+        length_(quick ? kQuick : kFull),
+        cpus_(static_cast<double>(std::min<std::size_t>(threads, all_cpus().size()))) {}
 
   void enter() { gate_.enter(); }
   bool open() const { return ticks() - gate_.opened() < length_; }
 
-  // Enters, repeats chunk() until the window closes, and returns how many operations, its results, were done by then.
+  // A thread's part. chunk() does some operations and says how many.
   template <class Chunk>
-  std::uint64_t count(Chunk chunk) {
+  void count(Chunk chunk) {
     enter();
+    const OwnTime own;
     std::uint64_t done = 0;
-    for (;;) {
-      const std::uint64_t more = chunk();
-      if (!open()) return done;
-      done += more;
-    }
+    do {
+      done += chunk();
+    } while (open());
+    add(done, own.cycles());
+  }
+  void add(std::uint64_t operations, double own_cycles) {
+    const std::lock_guard lock(mutex_);
+    operations_ += operations;
+    own_cycles_ += own_cycles;
   }
 
-  // Cycles per operation of all threads together.
-  double cycles_for(std::uint64_t operations) const {
-    return static_cast<double>(length_) / static_cast<double>(operations);
-  }
+  // The rest when all threads have ended.
+  std::uint64_t operations() const { return operations_; }
+  // Of all threads together, who had as many CPUs as they are, or all there are.
+  double cycles_per_operation() const { return own_cycles_ / static_cast<double>(operations_) / cpus_; }
 
  private:
   // Many of the kernel's time slices, for each of as many threads as there are in any scenario.
@@ -108,6 +136,10 @@ class Window {
 
   Gate gate_;
   std::uint64_t length_;
+  double cpus_;
+  std::mutex mutex_;
+  std::uint64_t operations_ = 0;
+  double own_cycles_ = 0;
 };
 
 }  // namespace bench
