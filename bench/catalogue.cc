@@ -20,6 +20,8 @@ constexpr Asked kHandleAsked{.of_glibc = {}, .of_best = 0.4};
 constexpr Asked kFasterThanAll{.of_glibc = {}, .of_best = 1.0, .less_than = true};
 constexpr Asked kLargeSetAsked{.of_glibc = {}, .of_best = 0.9};
 constexpr Asked kFootprintAsked{.of_glibc = 1.05, .of_best = 1.0, .glibc_apart = true};
+constexpr Asked kPipeAsked{.of_glibc = {}, .of_best = 0.6};
+constexpr Asked kThreadsAsked{.of_glibc = {}, .of_best = 1.0, .less_than = true, .per_core = 0.9};
 constexpr Asked kNothingAsked{};
 
 // Sets so large take long, and one run of them is millions of operations: a few runs tell.
@@ -62,6 +64,53 @@ void add_footprints(std::vector<ScenarioInfo>& all) {
   }
 }
 
+constexpr unsigned kMostThreads = 8;  // four times the CPUs of a small machine
+// Few enough for a CPU's own caches: filling those again after each time slice is the machine's cost, not an allocator's.
+constexpr std::size_t kLivePerThread = 1'000;
+
+// Objects that change threads, one by one and in bulks.
+void add_pipes(std::vector<ScenarioInfo>& all) {
+  const auto add = [&](const char* name, Kind kind, unsigned producers, unsigned threads) {
+    all.push_back(
+        {.name = name, .kind = kind, .size = 256, .threads = threads, .producers = producers, .asked = kPipeAsked});
+  };
+  add("pipe/1-1", Kind::kProducerConsumer, 1, 2);
+  add("pipe/1-3", Kind::kProducerConsumer, 1, 4);
+  add("pipe/3-1", Kind::kProducerConsumer, 3, 4);
+  add("pipe/ring4", Kind::kCircle, 4, 4);
+  add("pipe32/1-1", Kind::kProducerConsumerBulk, 1, 2);
+  add("pipe32/1-3", Kind::kProducerConsumerBulk, 1, 4);
+  add("pipe32/3-1", Kind::kProducerConsumerBulk, 3, 4);
+  add("pipe32/ring4", Kind::kCircleBulk, 4, 4);
+}
+
+void add_threads(std::vector<ScenarioInfo>& all) {
+  for (unsigned threads = 1; threads <= kMostThreads; threads *= 2) {
+    all.push_back({.name = "threads/" + std::to_string(threads),
+                   .kind = Kind::kThreads,
+                   .live = kLivePerThread,
+                   .threads = threads,
+                   .asked = threads > 1 ? kThreadsAsked : kNothingAsked});
+  }
+  all.push_back({.name = "many-threads",
+                 .kind = Kind::kManyThreads,
+                 .live = kLivePerThread,
+                 .threads = 64,
+                 .asked = kFasterThanAll});
+  const auto add_pattern = [&](const char* family, Kind kind, std::size_t live) {
+    for (unsigned threads : {2u, 4u}) {
+      all.push_back({.name = std::string(family) + "/" + std::to_string(threads),
+                     .kind = kind,
+                     .live = live,
+                     .threads = threads,
+                     .asked = kFasterThanAll});
+    }
+  };
+  add_pattern("larson", Kind::kLarson, 5'000);
+  add_pattern("xmalloc", Kind::kXmalloc, 0);
+  add_pattern("sh8bench", Kind::kSh8bench, 0);
+}
+
 std::vector<ScenarioInfo> make_catalogue() {
   std::vector<ScenarioInfo> all;
   const auto each = [&](const auto& sizes, const char* family, Kind kind, const Asked& asked) {
@@ -87,20 +136,8 @@ std::vector<ScenarioInfo> make_catalogue() {
   each_called("handle-called", Kind::kHandleCalled);
   all.push_back({.name = "random-small", .kind = Kind::kRandom, .live = 10'000, .asked = kFasterThanAll});
   add_random_large(all);
-  all.push_back({.name = "producer-consumer",
-                 .kind = Kind::kProducerConsumer,
-                 .size = 256,
-                 .threads = 2,
-                 .asked = kFasterThanAll});
-  for (unsigned threads : {1u, 2u, 4u}) {
-    all.push_back({.name = "threads/" + std::to_string(threads),
-                   .kind = Kind::kThreads,
-                   .live = 10'000,
-                   .threads = threads,
-                   .asked = threads == 2 ? kFasterThanAll : kNothingAsked});
-  }
-  all.push_back(
-      {.name = "many-threads", .kind = Kind::kManyThreads, .live = 1'000, .threads = 64, .asked = kFasterThanAll});
+  add_pipes(all);
+  add_threads(all);
   all.push_back({.name = "first-touch", .kind = Kind::kFirstTouch, .size = 4096, .fresh = true});
   add_footprints(all);
   return all;

@@ -28,15 +28,20 @@ enum class Kind {
   kRandom,
   kRandomSized,  // free is told the size
   kProducerConsumer,
+  kProducerConsumerBulk,
+  kCircle,  // of threads, each the consumer of the one before it
+  kCircleBulk,
   kThreads,
   kManyThreads,
+  kLarson,
+  kXmalloc,
+  kSh8bench,
   kFirstTouch,
   kFootprint,
   kBooks,  // footprint's own row of fastmem's metadata, see footprint_rows.h
   // The DPDK bench's own, see bench/dpdk/:
   kPairSized,  // free is told the size, where it takes one
   kHandleBulk,
-  kProducerConsumerBulk,
   kLcorePairs,
   kLcoreSets,
   kEalLcore,
@@ -44,13 +49,15 @@ enum class Kind {
   kFirstAllocation,
 };
 
-// At most these parts of what the others need; less_than: the bound itself is not enough.
+// At most these parts of what the others need; less_than: the bound itself is not enough. per_core: at least this part
+// of its own throughput with one thread, for each CPU that the threads have.
 struct Asked {
   std::optional<double> of_glibc = {};
   std::optional<double> of_best = {};
   bool less_than = false;
   bool glibc_apart = false;            // glibc is none of "the others" that the best is of
   std::optional<double> at_most = {};  // of fastmem's figure itself
+  std::optional<double> per_core = {};
 };
 
 // See size_mix.h.
@@ -62,6 +69,7 @@ struct ScenarioInfo {
   std::size_t size = 0;  // of every object; 0: kSmallest .. kLargest at random
   std::size_t live = 0;  // objects at any time, per thread, where it matters
   unsigned threads = 1;
+  unsigned producers = 1;  // of the threads, where the others are consumers
   Asked asked = {};
   bool fresh = false;         // every run in a process of its own
   bool judge_memory = false;  // by resident bytes per live byte, not by time

@@ -82,7 +82,7 @@ std::optional<double> best_other(const Row& row) {
 std::optional<bool> meets_all(const Row& row, const std::vector<Row>& rows) {
   std::optional<bool> meets;
   const auto note = [&](bool met) { meets = meets.value_or(true) && met; };
-  const Verdict::Answer answer = judge(row).answer;
+  const Verdict::Answer answer = judge(row).answer();
   if (answer == Verdict::Answer::kMet || answer == Verdict::Answer::kShort) note(answer == Verdict::Answer::kMet);
   for (const Demand& demand : call_demands()) {
     if (demand.scenario != row.scenario.name) continue;

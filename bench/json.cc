@@ -19,6 +19,7 @@ void write_cell(std::ostream& out, const ScenarioInfo& scenario, const Cell& cel
     out << ", \"p99_ns\": " << ns(cell.p99_cycles) << ", \"max_ns\": " << ns(cell.max_cycles)
         << ", \"mean_ns\": " << ns(cell.mean_cycles);
   }
+  if (!cell.per_core.empty()) out << ", \"per_core\": " << median(cell.per_core);
   if (scenario.kind == Kind::kFootprint) out << ", \"rss_per_live\": " << median(cell.of_memory);
   if (scenario.kind == Kind::kBooks) out << ", \"metadata_percent\": " << median(cell.of_memory);
   if (!cell.backing_per_live.empty()) out << ", \"backing_per_live\": " << median(cell.backing_per_live);

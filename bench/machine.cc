@@ -2,9 +2,11 @@
 // bench/machine.cc -- Q: which CPUs and how much memory does this process have, and is the machine quiet?
 #include "bench/machine.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -64,6 +66,10 @@ std::string of_processor(const char* key) {
     if (line.starts_with(key) && colon != std::string::npos) return line.substr(colon + 2);
   }
   return "";
+}
+
+clockid_t cpu_clock(Presence::Of of) {
+  return of == Presence::Of::kThread ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID;
 }
 
 }  // namespace
@@ -128,12 +134,23 @@ double spin() {
   return static_cast<double>(ticks() - begin);
 }
 
-Presence::Presence() : cpu_ns_(now_ns(CLOCK_THREAD_CPUTIME_ID)), wall_ns_(now_ns(CLOCK_MONOTONIC)) {}
+Presence::Presence(Of of) : of_(of), cpu_ns_(now_ns(cpu_clock(of))), wall_ns_(now_ns(CLOCK_MONOTONIC)) {}
 
 double Presence::away() const {
   const auto wall = static_cast<double>(now_ns(CLOCK_MONOTONIC) - wall_ns_);
-  const auto cpu = static_cast<double>(now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns_);
+  const auto cpu = static_cast<double>(now_ns(cpu_clock(of_)) - cpu_ns_);
   return wall > cpu ? (wall - cpu) / wall : 0;
+}
+
+std::uint64_t queued_ns() {
+  const int file = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  char text[96];  // "RUN QUEUED SLICES"
+  const ssize_t length = read(file, text, sizeof text - 1);
+  close(file);
+  text[std::max<ssize_t>(length, 0)] = '\0';
+  const char* const second = std::strchr(text, ' ');
+  return second == nullptr ? 0 : std::strtoull(second, nullptr, 10);
 }
 
 void* map_books(std::size_t bytes) {

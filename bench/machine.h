@@ -38,19 +38,26 @@ std::uint64_t free_hugepages();
 // slows.
 double spin();
 
-// Time since it was made, and the part of it in which the thread that made it was not on a CPU: another task was.
+// Time since it was made, and the part of it in which the thread that made it was not on a CPU, or no thread of the
+// process was: another task had it.
 //
 // Asking the kernel for a thread's CPU time is where a thread whose turn is over loses its CPU: the wall clock is read
 // after that at the beginning and before it at the end, or the others' turn would count as away from what is measured.
 class Presence {
  public:
-  Presence();
+  enum class Of { kThread, kProcess };
+  explicit Presence(Of of = Of::kThread);
   double away() const;
 
  private:
+  Of of_;
   std::int64_t cpu_ns_;  // in the order in which they are read
   std::int64_t wall_ns_;
 };
+
+// Nanoseconds in which the calling thread, since it began, was ready to run and another task had its CPU; 0 where the
+// kernel does not tell.
+std::uint64_t queued_ns();
 
 // Anonymous memory for the bench's own books: never from the allocator under test, touched, on huge pages if possible.
 void* map_books(std::size_t bytes);

@@ -12,13 +12,14 @@
 #include "bench/allocators.h"
 #include "bench/catalogue.h"
 #include "bench/clock.h"
-#include "bench/footprint_rows.h"
 #include "bench/drawing.h"
+#include "bench/footprint_rows.h"
 #include "bench/json.h"
 #include "bench/machine.h"
 #include "bench/options.h"
 #include "bench/runner.h"
 #include "bench/table.h"
+#include "bench/verdict.h"
 #include "bench/worker.h"
 
 namespace bench {
@@ -37,7 +38,8 @@ void print_preface(const Options& options, double ticks_per_ns) {
       "of one object; of all threads together where there are several. %%: (p90 - p10) / median, ! when too large.\n"
       "At the right: fastmem's figure divided by glibc's and by the best other's; asked: of glibc/of the best, or of "
       "the "
-      "best.\n",
+      "best.\n"
+      "per core: throughput for each CPU the threads have, as a part of the same allocator's with one thread.\n",
       options.runs_to_do(), options.quick ? "SHORT " : "");
   std::printf(
       "Pages: fastmem asks for '%s' (transparent huge pages: %s; free 2 MiB pages: %llu); the others have their "
@@ -91,6 +93,7 @@ int bench_main(const Options& options) {
   std::vector<Row> rows;
   for (const ScenarioInfo& scenario : scenarios) {
     for (Row& row : rows_of(runner.measure(scenario))) {
+      compare_with_one_thread(row, rows, all_cpus().size());
       table.print_row(row);
       rows.push_back(std::move(row));
     }

@@ -65,6 +65,20 @@ class RandomSet {
     if (sum != expected_) die("objects do not hold what was written to them");
   }
 
+  // The next n steps; after the last one comes the first. n divides steps(). check_read() looks at what was read.
+  void replace_next(std::size_t n) {
+    read_ += replace_all(slots_.data(), steps_.data() + next_, n);
+    next_ += n;
+    if (next_ < steps_.size()) return;
+    next_ = 0;
+    read_ -= expected_;
+  }
+  void check_read() {
+    std::uint64_t expected = 0;
+    for (std::size_t i = 0; i < next_; ++i) expected += steps_[i].slot;
+    if (read_ != expected) die("objects do not hold what was written to them");
+  }
+
   void drain() {
     for (std::size_t slot = 0; slot < slots_.size(); ++slot) Freeing::free(slots_[slot], sizes_[slot]);
   }
@@ -95,7 +109,9 @@ class RandomSet {
   Books<void*> slots_;
   Books<std::uint16_t> sizes_;  // by slot; not looked at while objects are replaced
   Books<Step> steps_;
-  std::uint64_t expected_ = 0;
+  std::uint64_t expected_ = 0;  // the sum of all steps' slots
+  std::size_t next_ = 0;        // step of replace_next()
+  std::uint64_t read_ = 0;      // what it read since the first step
 };
 
 }  // namespace bench

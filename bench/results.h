@@ -31,6 +31,7 @@ struct Cell {
   std::vector<Footprint> grown;
   std::vector<Footprint> freed;
   std::vector<CounterReading> counters;
+  std::vector<double> per_core;  // several threads: throughput per CPU they have, as a part of one thread's
   std::uint64_t peak_kib = 0;
   std::uint64_t hugetlb_kib = 0;
   std::uint64_t thp_kib = 0;

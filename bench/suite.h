@@ -5,11 +5,14 @@
 #include <memory>
 
 #include "bench/scenarios_footprint.h"
+#include "bench/scenarios_larson.h"
 #include "bench/scenarios_memory.h"
 #include "bench/scenarios_pipe.h"
 #include "bench/scenarios_random.h"
+#include "bench/scenarios_sh8bench.h"
 #include "bench/scenarios_small.h"
 #include "bench/scenarios_threads.h"
+#include "bench/scenarios_xmalloc.h"
 
 namespace bench {
 
@@ -25,11 +28,23 @@ std::unique_ptr<Scenario> make_scenario(const ScenarioInfo& info, const Plan& pl
     case Kind::kRandomSized:
       return std::make_unique<RandomScenario<Api, FreeSized<Api>>>(info, plan.quick);
     case Kind::kProducerConsumer:
-      return std::make_unique<PipeScenario<Api>>(info, plan);
+      return std::make_unique<PipeScenario<Api, 1>>(info, plan);
+    case Kind::kProducerConsumerBulk:
+      return std::make_unique<PipeScenario<Api, kBurst>>(info, plan);
+    case Kind::kCircle:
+      return std::make_unique<CircleScenario<Api, 1>>(info, plan);
+    case Kind::kCircleBulk:
+      return std::make_unique<CircleScenario<Api, kBurst>>(info, plan);
     case Kind::kThreads:
       return std::make_unique<ThreadsScenario<Api>>(info, plan);
     case Kind::kManyThreads:
       return std::make_unique<ManyThreadsScenario<Api>>(info, plan);
+    case Kind::kLarson:
+      return std::make_unique<LarsonScenario<Api>>(info, plan);
+    case Kind::kXmalloc:
+      return std::make_unique<XmallocScenario<Api>>(info, plan);
+    case Kind::kSh8bench:
+      return std::make_unique<Sh8benchScenario<Api>>(info, plan);
     case Kind::kFirstTouch:
       return std::make_unique<FirstTouchScenario<Api>>(info);
     case Kind::kFootprint:

@@ -14,7 +14,7 @@ namespace {
 constexpr double kQuietSpins = 0.05;  // spread of the spin loop
 constexpr double kQuietCells = 0.10;  // part of the cells that may be noisy
 
-void print_short(const Row& row, const Verdict& verdict) {
+void print_slower(const Row& row, const Verdict& verdict) {
   const Asked& asked = row.scenario.asked;
   const char* less = asked.less_than ? "less than " : "";
   std::printf("  %-20s", row.scenario.name.c_str());
@@ -26,24 +26,30 @@ void print_short(const Row& row, const Verdict& verdict) {
   std::printf("\n");
 }
 
+void print_short(const Row& row) {
+  const Verdict verdict = judge(row);
+  if (verdict.beside_others == Verdict::Answer::kShort) print_slower(row, verdict);
+  if (verdict.beside_one_thread == Verdict::Answer::kShort) {
+    std::printf("  %-20s  %.3f of one thread's throughput per core, asked at least %.2f\n", row.scenario.name.c_str(),
+                *verdict.per_core, *row.scenario.asked.per_core);
+  }
+}
+
 void print_verdicts(const std::vector<Row>& rows) {
   unsigned asked = 0;
   unsigned met = 0;
   unsigned unknown = 0;
   for (const Row& row : rows) {
-    const Verdict verdict = judge(row);
-    asked += verdict.answer != Verdict::Answer::kNothingAsked;
-    met += verdict.answer == Verdict::Answer::kMet;
-    unknown += verdict.answer == Verdict::Answer::kUnknown;
+    const Verdict::Answer answer = judge(row).answer();
+    asked += answer != Verdict::Answer::kNothingAsked;
+    met += answer == Verdict::Answer::kMet;
+    unknown += answer == Verdict::Answer::kUnknown;
   }
   std::printf("\nfastmem does what is asked in %u of %u scenarios", met, asked);
   if (unknown > 0) std::printf("; %u could not be judged", unknown);
   std::printf(".\n");
   if (met + unknown < asked) std::printf("It falls short in:\n");
-  for (const Row& row : rows) {
-    const Verdict verdict = judge(row);
-    if (verdict.answer == Verdict::Answer::kShort) print_short(row, verdict);
-  }
+  for (const Row& row : rows) print_short(row);
 }
 
 bool skipped(const Cell& cell) { return cell.state == CellState::kUnsupported && !cell.why.empty(); }

@@ -80,7 +80,12 @@ auto of(std::vector<double> Cell::*values, double scale = 1) {
 std::string verdict_columns(const Row& row) {
   const Verdict verdict = judge(row);
   return padded(ratio(verdict.of_glibc), 4) + padded(ratio(verdict.of_best), 5) + padded(asked(row.scenario.asked), 8) +
-         padded(word(verdict.answer), 4);
+         padded(word(verdict.beside_others), 4);
+}
+
+std::string per_core_columns(const Row& row) {
+  return padded("", 9) + padded(">=" + bound(*row.scenario.asked.per_core), 8) +
+         padded(word(judge(row).beside_one_thread), 4);
 }
 
 }  // namespace
@@ -149,6 +154,9 @@ void Table::print_group_row(const Row& row, std::size_t from) const {
     print_extra(row, from, "  p99", of(&Cell::p99_cycles, 1 / ticks_per_ns_), "");
     print_extra(row, from, "  max", of(&Cell::max_cycles, 1 / ticks_per_ns_), "");
     print_extra(row, from, "  mean", of(&Cell::mean_cycles, 1 / ticks_per_ns_), "");
+  }
+  if (scenario.asked.per_core) {
+    print_extra(row, from, "  per core", of(&Cell::per_core), from == 0 ? per_core_columns(row) : "");
   }
   if (scenario.judge_memory) {
     print_extra(row, from, "  RSS / live byte", of(&Cell::of_memory), verdict);

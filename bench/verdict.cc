@@ -2,6 +2,8 @@
 // bench/verdict.cc -- Q: is fastmem as fast, and as small, as it is asked to be?
 #include "bench/verdict.h"
 
+#include <algorithm>
+
 #include "bench/allocators.h"
 #include "bench/stats.h"
 
@@ -13,8 +15,9 @@ constexpr double kNoisyThreads = 0.25;
 
 bool within(double ratio, double bound, bool less_than) { return less_than ? ratio < bound : ratio <= bound; }
 
-Verdict::Answer answer(const Asked& asked, const Verdict& verdict) {
-  using Answer = Verdict::Answer;
+using Answer = Verdict::Answer;
+
+Answer beside_others(const Asked& asked, const Verdict& verdict) {
   if (asked.at_most) {
     if (!verdict.figure) return Answer::kUnknown;
     return *verdict.figure <= *asked.at_most ? Answer::kMet : Answer::kShort;
@@ -25,6 +28,19 @@ Verdict::Answer answer(const Asked& asked, const Verdict& verdict) {
   const bool glibc_met = !asked.of_glibc || within(*verdict.of_glibc, *asked.of_glibc, asked.less_than);
   const bool best_met = !asked.of_best || within(*verdict.of_best, *asked.of_best, asked.less_than);
   return glibc_met && best_met ? Answer::kMet : Answer::kShort;
+}
+
+Answer beside_one_thread(const Asked& asked, const Verdict& verdict) {
+  if (!asked.per_core) return Answer::kNothingAsked;
+  if (!verdict.per_core) return Answer::kUnknown;
+  return *verdict.per_core >= *asked.per_core ? Answer::kMet : Answer::kShort;
+}
+
+const Row* find_one_thread(const Row& row, const std::vector<Row>& measured) {
+  const auto found = std::find_if(measured.begin(), measured.end(), [&](const Row& other) {
+    return other.scenario.kind == row.scenario.kind && other.scenario.threads == 1;
+  });
+  return found == measured.end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -51,8 +67,28 @@ Verdict judge(const Row& row) {
       verdict.best = allocator.name;
     }
   }
-  verdict.answer = answer(row.scenario.asked, verdict);
+  if (ours != nullptr && ours->measured() && !ours->per_core.empty()) verdict.per_core = median(ours->per_core);
+  verdict.beside_others = beside_others(row.scenario.asked, verdict);
+  verdict.beside_one_thread = beside_one_thread(row.scenario.asked, verdict);
   return verdict;
+}
+
+Answer Verdict::answer() const {
+  const auto either = [&](Answer a) { return beside_others == a || beside_one_thread == a; };
+  if (either(Answer::kShort)) return Answer::kShort;
+  if (either(Answer::kUnknown)) return Answer::kUnknown;
+  return either(Answer::kMet) ? Answer::kMet : Answer::kNothingAsked;
+}
+
+void compare_with_one_thread(Row& row, const std::vector<Row>& measured, std::size_t cpus) {
+  const Row* const one_thread = find_one_thread(row, measured);
+  if (!row.scenario.asked.per_core || one_thread == nullptr) return;
+  const auto in_use = static_cast<double>(std::min<std::size_t>(row.scenario.threads, cpus));
+  for (Cell& cell : row.cells) {
+    const Cell* const alone = one_thread->find(cell.allocator);
+    if (!cell.measured() || alone == nullptr || !alone->measured()) continue;
+    for (double cycles : cell.cycles) cell.per_core.push_back(median(alone->cycles) / (cycles * in_use));
+  }
 }
 
 bool noisy(const ScenarioInfo& scenario, const Cell& cell) {

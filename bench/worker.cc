@@ -42,7 +42,7 @@ void check_malloc_is(const std::string& allocator) {
 Reply measure(Scenario& scenario) {
   Reply reply;
   reply.spin_before = spin();
-  const Presence presence;
+  const Presence presence(Presence::Of::kProcess);  // threads/1 runs in a thread that is not this one
   reply.sample = scenario.run();
   reply.away = presence.away();
   reply.spin_after = spin();

@@ -14,9 +14,6 @@ constexpr std::uint32_t kEmptyShare = 8;
 
 constexpr std::uint32_t kFirstDepot = 2;  // magazines
 
-// Objects go home so many at a time, the lock let go in between: as long as the scan of a slab.
-constexpr std::uint32_t kDrainedAtOnce = 16;
-
 }  // namespace
 
 Magazine* Bin::exchange(Magazine* empty, SlotId slot, bool any) {

@@ -60,7 +60,8 @@ class alignas(kLinePair) Bin {
   // One object, past every cache: from a slab, or out of a depot's magazine. nullptr: the bin has nothing.
   void* take_one() FM_EXCLUDES(mutex_);
 
-  // Objects back into their slabs.
+  // Objects back into their slabs, so many at a time that the lock is held no longer than for the scan of a slab.
+  static constexpr std::uint32_t kDrainedAtOnce = 16;
   void drain(void* const* objects, std::uint32_t n, Strays& strays) FM_EXCLUDES(mutex_);
 
   // An empty magazine; nullptr: no memory for it.

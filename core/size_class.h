@@ -8,6 +8,7 @@
 // Callers:   Heap's hot path through SizeTable; everything else through SizeClasses.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -54,10 +55,11 @@ constexpr std::uint32_t least_slab(std::uint32_t size) {
   return n;
 }
 
-// Enough for any usual burst, up to two megabytes: what a cache may come to hold, not what it begins with.
+// Enough for any usual burst: 32 KiB of small objects, 64 of others, up to two megabytes. What a cache may come to hold,
+// not what it begins with.
 constexpr std::uint16_t magazine_capacity(std::uint32_t size) {
-  const std::size_t n = 2 * kMiB.rep / size;
-  return static_cast<std::uint16_t>(n > 64 ? (size <= 256 ? 128 : 64) : n);
+  const std::size_t burst = std::clamp<std::size_t>(32 * kKiB.rep / size, 64, 512);
+  return static_cast<std::uint16_t>(std::min(burst, 2 * kMiB.rep / size));
 }
 
 constexpr std::uint16_t depot_capacity(std::uint32_t size, std::uint16_t magazine) {

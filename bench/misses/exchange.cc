@@ -15,7 +15,7 @@ constexpr std::size_t kInCache = 2 * kM;  // the loaded magazine and the previou
 constexpr std::size_t kAtOnce = 48;       // exchanges in a row: fewer than the depot holds
 constexpr std::size_t kAll = kInCache + kPathDepot * kM;
 constexpr unsigned kPastPrevious = 3;  // misses after which the previous magazine is out of the way
-constexpr unsigned kWarmUps = 4;
+constexpr unsigned kWarmUps = 8;       // after which the depot is as wide as it gets
 constexpr std::size_t kSamples = 20'000;
 
 void warm_up(Herd& herd) {
@@ -66,6 +66,7 @@ void exchange_out(Herd& herd, Samples& samples) {
 void overflow(Herd& herd, Samples& samples, bool scattered) {
   Random random(1);
   const std::size_t most = herd.objects().size();
+  warm_up(herd);
   while (!samples.full()) {
     herd.grow_to(most);
     if (scattered) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/misses/locks.cc -- Q: how long are the bin's and the node's lock held by each path?
 //
-// Every function of Bin and PageHeap takes its lock first and gives it back last: what a call takes is the time that
-// the lock is held, and that of taking and giving it on top.
+// Every function of Bin and PageHeap takes its lock first and gives it back last, but for a refill, which lets it go
+// between slabs, and a drain, between parts: here they get one slab and one part. So what a call takes is the time that the
+// lock is held, and that of taking and giving it on top.
 #include <algorithm>
 #include <memory>
 
@@ -24,6 +25,7 @@ void use_up(core::Magazine* m) {
 void exchanges(Samples& in, Samples& out) {
   Parts parts(kPathSize, kGranules);
   core::Strays strays;
+  parts.widen_depot();
   for (std::size_t i = 0; i < kPathDepot / 2; ++i) {
     core::Magazine* const m = parts.magazine();
     parts.fill(m);
@@ -51,8 +53,8 @@ void scatter(std::vector<core::Magazine*>& magazines, Random& random) {
   }
 }
 
-// The depot is full, so that each magazine that comes sends the oldest one's objects to their slabs.
-void overflows(Samples& samples, bool scattered) {
+// What a depot has no room for goes home in parts.
+void homecoming(Samples& samples, bool scattered) {
   constexpr std::size_t kMagazines = 1200;
   Parts parts(kPathSize, kGranules);
   core::Strays strays;
@@ -62,16 +64,12 @@ void overflows(Samples& samples, bool scattered) {
   while (!samples.full()) {
     for (core::Magazine* m : magazines) parts.fill(m);
     if (scattered) scatter(magazines, random);
-    for (std::size_t i = 0; i < kMagazines; ++i) {
-      core::Magazine* const full = magazines[i];
-      if (i < kPathDepot) {
-        magazines[i] = parts.bin().exchange_full(full, strays);
-        continue;
+    for (core::Magazine* m : magazines) {
+      for (std::uint32_t at = 0; at < m->count; at += core::Bin::kDrainedAtOnce) {
+        samples.watch();
+        samples.time([&] { parts.bin().drain(m->objects() + at, core::Bin::kDrainedAtOnce, strays); });
       }
-      samples.watch();
-      samples.time([&] { magazines[i] = parts.bin().exchange_full(full, strays); });
     }
-    parts.bin().release_empty(true, strays);
   }
   if (!strays.empty()) die("objects came to no slab");
 }
@@ -98,7 +96,7 @@ void refills(Samples& partial, Samples& fresh, Samples& first) {
   }
 }
 
-// A magazine's worth from slabs that have `free` objects each.
+// All of one slab, from slabs that have `free` objects each.
 void crumbs(Samples& samples, std::size_t object_size, std::uint32_t free) {
   Parts parts(object_size, kGranules);
   const core::SizeClass& c = parts.size_class();
@@ -112,13 +110,12 @@ void crumbs(Samples& samples, std::size_t object_size, std::uint32_t free) {
   core::Magazine* const m = parts.magazine();
   while (!samples.full()) {
     parts.bin().drain(crumbs.data(), static_cast<std::uint32_t>(crumbs.size()), strays);
-    for (std::size_t taken = 0; taken + m->capacity <= crumbs.size(); taken += m->capacity) {
+    for (std::size_t taken = 0; taken < crumbs.size(); taken += free) {
       samples.watch();
       use_up(m);
-      samples.time([&] { parts.fill(m); });
+      samples.time([&] { m->count = parts.bin().refill(m->objects(), free); });
+      if (m->count != free) die("no objects in a slab");
     }
-    const std::size_t rest = crumbs.size() % m->capacity;
-    if (rest != 0) parts.bin().refill(m->objects(), static_cast<std::uint32_t>(rest));
   }
   if (!strays.empty()) die("objects came to no slab");
 }
@@ -157,15 +154,14 @@ constexpr double kMargin = 1.5;  // for what comes with it, and for the measurem
 std::vector<Path> lock_paths(const PathPlan& plan) {
   const std::size_t n = plan.samples(20'000);
   Samples bare(n), in(n), out(n), over(n / 4), scattered(n / 4), partial(n), fresh(n), first(n / 2), scan(n / 4);
-  Samples few(n / 4), single(n / 4), take(n), give(n);
+  Samples few(n / 4), take(n), give(n);
   bare_lock(bare);
   exchanges(in, out);
-  overflows(over, false);
-  overflows(scattered, true);
+  homecoming(over, false);
+  homecoming(scattered, true);
   refills(partial, fresh, first);
   crumbs(scan, kSmallestSize, kTwoInEachWord);
-  crumbs(few, kPathSize, 8);
-  crumbs(single, kPathSize, 1);
+  crumbs(few, kPathSize, kPathCrumbs);
   page_heap(take, give);
   const Distribution slab = scan.distribution();
   const Bound asked{slab.p50 * kMargin, &Distribution::p50, "p50"};
@@ -178,11 +174,10 @@ std::vector<Path> lock_paths(const PathPlan& plan) {
            .took = slab},
           path("bin: exchange, alloc", "Bin::exchange_empty(), the depot half full", in),
           path("bin: exchange, free", "Bin::exchange_full(), the depot half full", out),
-          path("bin:   the depot full, in order", "exchange_full() beyond 64 magazines", over),
-          path("bin:   the depot full, scattered", "the same, objects shuffled over 600 slabs", scattered),
+          path("bin: a part goes home, in order", "Bin::drain() of 16, last in first out", over),
+          path("bin: a part goes home, scattered", "the same, objects shuffled over 600 slabs", scattered),
           path("bin: refill, one partial slab", "Bin::refill() of 128 from the half that is left", partial),
-          path("bin: refill, crumbs of 16 slabs", "slabs of 256 with 8 free each", few),
-          path("bin: refill, crumbs of 128 slabs", "slabs of 256 with one free each", single),
+          path("bin: refill, crumbs of a slab", "slabs of 256 with 8 free each: 8 taken", few),
           path("bin: refill, new slab", "its books touched before; takes the node's lock inside", fresh),
           path("bin: refill, new slab, first time", "the kernel gives pages for books under the lock", first),
           path("node: PageHeap::take", "a granule of a large free extent", take),

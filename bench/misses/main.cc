@@ -100,10 +100,13 @@ scale::Costs make_costs(const std::vector<Path>& calls, const std::vector<Path>&
   costs.miss_free = outside("magazine exchange, free", "bin: exchange, free");
   costs.exchange_alloc = held("bin: exchange, alloc");
   costs.exchange_free = held("bin: exchange, free");
-  costs.overflow = held("bin:   the depot full, in order");
-  costs.overflow_scattered = held("bin:   the depot full, scattered");
+  // The model holds the lock for the whole magazine where Bin lets it go between the parts.
+  constexpr auto kParts = static_cast<double>(kPathMagazine) / core::Bin::kDrainedAtOnce;
+  constexpr auto kCrumbs = static_cast<double>(kPathMagazine) / kPathCrumbs;
+  costs.overflow = kParts * held("bin: a part goes home, in order");
+  costs.overflow_scattered = kParts * held("bin: a part goes home, scattered");
   costs.refill = held("bin: refill, one partial slab");
-  costs.refill_crumbs = held("bin: refill, crumbs of 16 slabs");
+  costs.refill_crumbs = kCrumbs * held("bin: refill, crumbs of a slab");
   costs.page_take = held("node: PageHeap::take");
   costs.page_give = held("node: PageHeap::give");
   costs.new_slab = std::max(0.0, held("bin: refill, new slab") - costs.refill - costs.page_take - costs.lock);

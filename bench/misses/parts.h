@@ -45,7 +45,7 @@ class Parts {
         map_(window_, map_table_.get()),
         extents_(extent_table_.get()),
         pages_(&map_, &extents_, fastmem::kUnlimited),
-        bin_(core::BinId{1}, &class_, {&map_, &extents_, &arena_}, &pages_) {
+        bin_(core::BinId{1}, &class_, {&map_, &extents_, &arena_, &budget_}, &pages_) {
     for (core::ExtentIndex g = 0; g < granules; ++g) extents_[g].region = 1;
     pages_.add_region(0, granules, {});
   }
@@ -59,12 +59,35 @@ class Parts {
     if (m == nullptr) die("no magazine");
     return m;
   }
+  // As use does it: the depot runs empty and over in turn, until it is as wide as it gets. It is empty then.
+  void widen_depot() {
+    core::Strays strays;
+    for (std::size_t bound = 1; bound <= class_.depot; bound *= 2) {
+      empty_depot(strays);
+      for (std::size_t i = 0; i <= 2 * bound; ++i) {
+        core::Magazine* const m = magazine();
+        fill(m);
+        bin_.give_magazine(m, strays);
+      }
+    }
+    empty_depot(strays);
+  }
   void fill(core::Magazine* m) {
     m->count = bin_.refill(m->objects(), m->capacity);
     if (m->count != m->capacity) die("no objects for a magazine");
   }
 
  private:
+  void empty_depot(core::Strays& strays) {
+    core::Magazine* m = magazine();
+    while (core::Magazine* const full = bin_.exchange_empty_for_any(m)) {
+      bin_.drain(full->objects(), full->count, strays);
+      full->count = 0;
+      m = full;
+    }
+    bin_.give_magazine(m, strays);
+  }
+
   static constexpr std::uintptr_t kNowhere = std::uintptr_t{1} << 44;
   static constexpr Bytes kBooks = fastmem::kMiB * 64;
 
@@ -77,6 +100,7 @@ class Parts {
   core::PageMap map_;
   core::ExtentTable extents_;
   core::PageHeap pages_;
+  core::CacheBudget budget_{fastmem::kUnlimited};
   core::Bin bin_;
 };
 

@@ -18,6 +18,7 @@ struct PathPlan {
 
 inline constexpr std::size_t kPathSize = 256;      // of the objects, where nothing else is said
 inline constexpr std::size_t kPathMagazine = 128;  // what a magazine of them holds
+inline constexpr std::size_t kPathCrumbs = 8;      // free objects that slabs have when there is little left of them
 inline constexpr std::size_t kPathDepot = 64;      // magazines that their depot keeps
 
 // Each by its file: the heap's calls, with what the whole call took.

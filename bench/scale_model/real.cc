@@ -88,14 +88,16 @@ class Program {
       while (produced_ - consumed_.load(std::memory_order_acquire) >= batches_.size()) {
       }
       grow(batch);
-      while (!pipe_.push(&batch)) {
+      while (!pipe_.has_room(1)) {
       }
+      void* const sent = &batch;
+      pipe_.push(&sent, 1);
     }
   }
   void consume(std::size_t rounds) {
     for (std::size_t round = 0; round < rounds; ++round) {
       void* batch = nullptr;
-      while (!pipe_.pop(batch)) {
+      while (!pipe_.pop(&batch, 1)) {
       }
       shrink(*static_cast<Objects*>(batch));
       consumed_.fetch_add(1, std::memory_order_release);

@@ -117,16 +117,16 @@ TEST_CASE("a footprint run makes three rows, each with what is asked of it") {
   CHECK(*grown.of_glibc == doctest::Approx(1.05));
   CHECK(*grown.of_best == doctest::Approx(105.0 / 110));  // glibc is not among them
   CHECK(grown.best == "jemalloc");
-  CHECK(grown.answer == Verdict::Answer::kMet);
-  CHECK(judge(rows(106)[0]).answer == Verdict::Answer::kShort);
+  CHECK(grown.answer() == Verdict::Answer::kMet);
+  CHECK(judge(rows(106)[0]).answer() == Verdict::Answer::kShort);
 
   const Verdict freed = judge(all[1]);
   CHECK(*freed.of_glibc == doctest::Approx(0.9));
-  CHECK(freed.answer == Verdict::Answer::kShort);  // 90 of 85
+  CHECK(freed.answer() == Verdict::Answer::kShort);  // 90 of 85
 
   const Verdict books = judge(all[2]);
   CHECK(*books.figure == doctest::Approx(1.5));
-  CHECK(books.answer == Verdict::Answer::kShort);
+  CHECK(books.answer() == Verdict::Answer::kShort);
   CHECK_FALSE(all[2].find("glibc")->measured());
 }
 

@@ -49,15 +49,45 @@ TEST_CASE("numbers keep three digits and stay short") {
 }
 
 TEST_CASE("pair is judged against glibc and against the best") {
-  CHECK(judge(row("pair/64", 5, 10, 6.25)).answer == Verdict::Answer::kMet);
-  CHECK(judge(row("pair/64", 5, 9.9, 6.25)).answer == Verdict::Answer::kShort);
-  CHECK(judge(row("pair/64", 5, 10, 6.2)).answer == Verdict::Answer::kShort);
-  CHECK(judge(row("pair/65536", 5, 1, 1)).answer == Verdict::Answer::kNothingAsked);
+  CHECK(judge(row("pair/64", 5, 10, 6.25)).answer() == Verdict::Answer::kMet);
+  CHECK(judge(row("pair/64", 5, 9.9, 6.25)).answer() == Verdict::Answer::kShort);
+  CHECK(judge(row("pair/64", 5, 10, 6.2)).answer() == Verdict::Answer::kShort);
+  CHECK(judge(row("pair/65536", 5, 1, 1)).answer() == Verdict::Answer::kNothingAsked);
 }
 
 TEST_CASE("faster than all means faster") {
-  CHECK(judge(row("random-small", 9.9, 20, 10)).answer == Verdict::Answer::kMet);
-  CHECK(judge(row("random-small", 10, 20, 10)).answer == Verdict::Answer::kShort);
+  CHECK(judge(row("random-small", 9.9, 20, 10)).answer() == Verdict::Answer::kMet);
+  CHECK(judge(row("random-small", 10, 20, 10)).answer() == Verdict::Answer::kShort);
+}
+
+TEST_CASE("an object that changes threads takes at most 0.6 of the best") {
+  CHECK(judge(row("pipe/1-1", 6, 20, 10)).answer() == Verdict::Answer::kMet);
+  CHECK(judge(row("pipe32/ring4", 6.1, 20, 10)).answer() == Verdict::Answer::kShort);
+}
+
+TEST_CASE("threads are judged against one thread, by the CPUs they have") {
+  const std::vector<Row> one = {row("threads/1", 9, 10, 10)};
+  const auto judged = [&](double ours, std::size_t cpus) {
+    Row eight = row("threads/8", ours, 50, 50);
+    compare_with_one_thread(eight, one, cpus);
+    return judge(eight);
+  };
+  CHECK(judged(5, 2).answer() == Verdict::Answer::kMet);
+  CHECK(*judged(5, 2).per_core == doctest::Approx(0.9));
+  CHECK(judged(5.1, 2).answer() == Verdict::Answer::kShort);
+  CHECK(judged(5.1, 2).beside_others == Verdict::Answer::kMet);
+  CHECK(judged(10, 1).answer() == Verdict::Answer::kMet);
+  CHECK(judged(1.25, 64).answer() == Verdict::Answer::kMet);  // eight threads use eight of them
+  CHECK(judged(1.26, 64).answer() == Verdict::Answer::kShort);
+  CHECK(judged(51, 1).answer() == Verdict::Answer::kShort);
+}
+
+TEST_CASE("without one thread's figure nothing is said of several") {
+  Row two = row("threads/2", 5, 10, 10);
+  compare_with_one_thread(two, {row("pair/64", 5, 10, 10)}, 2);
+  CHECK(judge(two).answer() == Verdict::Answer::kUnknown);
+  CHECK(judge(two).beside_others == Verdict::Answer::kMet);
+  CHECK_FALSE(judge(two).per_core);
 }
 
 TEST_CASE("the best is the cheapest of the others, and who is absent is named") {
@@ -70,7 +100,7 @@ TEST_CASE("the best is the cheapest of the others, and who is absent is named") 
 TEST_CASE("without fastmem's figure nothing is judged") {
   Row unknown = row("pair/64", 5, 10, 6.25);
   unknown.cells.front().state = CellState::kFailed;
-  CHECK(judge(unknown).answer == Verdict::Answer::kUnknown);
+  CHECK(judge(unknown).answer() == Verdict::Answer::kUnknown);
 }
 
 TEST_CASE("C functions cost at most two cycles more than the core's, out of line and where they are") {
