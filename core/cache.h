@@ -108,12 +108,12 @@ class Cache {
   [[gnu::always_inline]] static Cell of(void** cell) { return reinterpret_cast<Cell>(cell); }
 
   // In this order: an object's first word and a cell 4 KiB apart look alike to the processor, which then makes a load
-  // wait for a store that is none of its business. Objects begin at multiples of 16 and more; only the counter does
-  // too.
-  std::atomic<std::uint64_t> frees_{0};  // writer: the owner. relaxed: readers tolerate stale
+  // wait for a store that is none of its business. Objects begin at multiples of 16 and more. So does `end_`: only a
+  // well predicted branch waits for it.
+  std::atomic<Cell> end_{0};             // writer: under the slot's lock
   std::atomic<Cell> top_{0};             // writer: the owner (without a magazine: anyone, and it means nothing)
   std::atomic<Cell> base_{kNever};       // writer: under the slot's lock
-  std::atomic<Cell> end_{0};             // writer: under the slot's lock
+  std::atomic<std::uint64_t> frees_{0};  // writer: the owner. relaxed: readers tolerate stale
 };
 
 static_assert(Shareable<Cache> && sizeof(Cache) == 32);

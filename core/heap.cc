@@ -165,9 +165,9 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
       config_(config),
       reserved_(reserved),
       own_bytes_(round_up(Bytes{sizeof(Heap)}, kSmallPage)),
-      map_(state->map),
       node_count_(state->node_count),
-      bin_count_(state->bin_count()) {
+      bin_count_(state->bin_count()),
+      map_(state->map) {
   views_[0] = {no_caches, no_caches};
   fill_views();
   sizes_.fill(config.profile, config.default_align);

@@ -41,26 +41,30 @@ void check(fastmem::ErrorCode code) {
     die("fastmem", fastmem::last_error().text);
 }
 
+// The heap is at hand where a mempool's caller has its pool.
 struct HeapSource {
   std::size_t size;
-  void* alloc() const { return g_heap->alloc(size); }
-  void free(void* p) const { g_heap->free(p); }
-  void alloc_bulk(void** objects, std::size_t n) const { check(g_heap->alloc_bulk({objects, n}, size)); }
-  void free_bulk(void** objects, std::size_t n) const { check(g_heap->free_bulk({objects, n})); }
+  fastmem::Heap* heap = g_heap;
+  void* alloc() const { return heap->alloc(size); }
+  void free(void* p) const { heap->free(p); }
+  void alloc_bulk(void** objects, std::size_t n) const { check(heap->alloc_bulk({objects, n}, size)); }
+  void free_bulk(void** objects, std::size_t n) const { check(heap->free_bulk({objects, n})); }
 };
 
 struct SizedSource {
   std::size_t size;
-  void* alloc() const { return g_heap->alloc(size); }
-  void free(void* p) const { g_heap->free(p, size); }
+  fastmem::Heap* heap = g_heap;
+  void* alloc() const { return heap->alloc(size); }
+  void free(void* p) const { heap->free(p, size); }
 };
 
 struct HandleSource {
   fastmem::Handle handle;
-  void* alloc() const { return g_heap->alloc(handle); }
-  void free(void* p) const { g_heap->free(handle, p); }
-  void alloc_bulk(void** objects, std::size_t n) const { check(g_heap->alloc_bulk(handle, {objects, n})); }
-  void free_bulk(void** objects, std::size_t n) const { check(g_heap->free_bulk(handle, {objects, n})); }
+  fastmem::Heap* heap = g_heap;
+  void* alloc() const { return heap->alloc(handle); }
+  void free(void* p) const { heap->free(handle, p); }
+  void alloc_bulk(void** objects, std::size_t n) const { check(heap->alloc_bulk(handle, {objects, n})); }
+  void free_bulk(void** objects, std::size_t n) const { check(heap->free_bulk(handle, {objects, n})); }
 };
 
 class FreshHeap {
