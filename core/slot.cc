@@ -244,7 +244,7 @@ std::size_t Slot::steal_row(Bin* bins, unsigned row, const Classes& chosen, Stra
   return moved;
 }
 
-std::size_t Slot::shed_idle(Bin* bins, unsigned first, unsigned last, bool own, std::size_t most, Strays& strays) {
+void Slot::shed_idle(Bin* bins, unsigned first, unsigned last, bool own, std::size_t most, Strays& strays) {
   const LockGuard guard(mutex_);
   std::size_t moved = 0;
   for (unsigned row = first; row < last; row += kMaxClasses) {
@@ -262,14 +262,16 @@ std::size_t Slot::shed_idle(Bin* bins, unsigned first, unsigned last, bool own, 
       in_them += cache.count() + (book.previous != nullptr ? book.previous->count : 0);
     }
     if (idle.none()) continue;
+    if (!own) steal_row(bins, row, idle, strays);
     for_each(idle, [&](unsigned c) {
       const Pair p = pair(BinId{static_cast<std::uint16_t>(row + c)});
-      own ? void(empty_out(bins[row + c], p, strays)) : reach_back(bins[row + c], p.book, 0);
+      if (own) empty_out(bins[row + c], p, strays);
+      // Where the kernel has no barrier, what is loaded stays, and so does its room.
+      else if (p.cache.count() == 0)
+        reach_back(bins[row + c], p.book, 0);
     });
-    if (!own) steal_row(bins, row, idle, strays);
     moved += in_them;
   }
-  return moved;
 }
 
 CacheCounts Slot::since_birth(BinId bin) const {

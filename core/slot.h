@@ -77,7 +77,7 @@ class Slot {
 
   // What caches hold that have not been used since the last call goes back, and their room. `own`: the caller is the
   // owner. `most`: objects moved at once, about; the rest stays for the next call.
-  std::size_t shed_idle(Bin* bins, unsigned first, unsigned last, bool own, std::size_t most, Strays& strays)
+  void shed_idle(Bin* bins, unsigned first, unsigned last, bool own, std::size_t most, Strays& strays)
       FM_EXCLUDES(mutex_);
 
   // Since the last reset.

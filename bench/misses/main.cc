@@ -22,7 +22,7 @@ namespace bench {
 namespace {
 
 constexpr int kUsageError = 2;
-constexpr double kAssumedFarTimes = 2.5;  // see docs/perf_misses.md
+constexpr double kAssumedFarTimes = 2.5;  // see docs/perf.md
 
 constexpr const char* kMissesUsage =
     R"(Usage: misses [--quick] [--pages KIND] [--costs FILE]
