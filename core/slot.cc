@@ -263,13 +263,12 @@ void Slot::shed_idle(Bin* bins, unsigned first, unsigned last, bool own, std::si
     }
     if (idle.none()) continue;
     if (!own) steal_row(bins, row, idle, strays);
-    for_each(idle, [&](unsigned c) {
+    for (unsigned c = 0; c < kMaxClasses; ++c) {
       const Pair p = pair(BinId{static_cast<std::uint16_t>(row + c)});
-      if (own) empty_out(bins[row + c], p, strays);
+      if (idle[c] && own) empty_out(bins[row + c], p, strays);
       // Where the kernel has no barrier, what is loaded stays, and so does its room.
-      else if (p.cache.count() == 0)
-        reach_back(bins[row + c], p.book, 0);
-    });
+      if (idle[c] && p.cache.count() == 0) reach_back(bins[row + c], p.book, 0);
+    }
     moved += in_them;
   }
 }
