@@ -13,7 +13,7 @@ constexpr double kFaceCycles = 2;          // what rte_fastmem.h's calls may cos
 constexpr double kOfOneLcore = 1.0 / 0.9;  // nine tenths of its throughput on every core
 constexpr double kNonEalOfEal = 1.2;
 constexpr double kOfRteMalloc = 1.0 / 20;
-constexpr double kFirstNs = 20'000;
+constexpr double kFirstNs = 10'000;
 
 std::string family(const std::string& name) { return name.substr(0, name.find('/')); }
 
