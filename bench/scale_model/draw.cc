@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "bench/scale_model/draw.h"
 
-#include <cstdio>
+#include <algorithm>
 #include <sstream>
+
+#include "tools/gnuplot.h"
 
 namespace bench::scale {
 namespace {
+
+using fastmem::tools::gnuplot_quoted;
 
 constexpr int kPanelWidth = 420;
 constexpr int kPanelHeight = 330;
 constexpr int kTitleHeight = 40;
 constexpr std::size_t kColumns = 3;
-constexpr const char* kColours[] = {"#d62728", "#1f77b4", "#2ca02c", "#ff9f1c"};
-
-// In gnuplot's single quotes only the quote itself is special.
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
-  return out + "'";
-}
+constexpr std::size_t kColours[] = {0, 2, 3, 4};  // of the palette; grey is for what is asked
 
 void write_data(std::ostream& out, const std::vector<Curve>& curves) {
   for (std::size_t i = 0; i < curves.size(); ++i) {
@@ -33,12 +30,13 @@ void write_data(std::ostream& out, const std::vector<Curve>& curves) {
 }
 
 void write_panel(std::ostream& out, std::size_t i, const Curve& curve) {
-  out << "set title " << quoted(curve.workload.name) << " noenhanced\nplot " << kBent
+  out << "set title " << gnuplot_quoted(curve.workload.name) << " noenhanced\nplot " << kBent
       << " with lines dt 2 lw 1 lc rgb '#7f7f7f' notitle";
   std::size_t colour = 0;
   for (unsigned nodes : node_counts()) {
     out << ", $c" << i << "n" << nodes << " using 1:2 with linespoints lw 2 pt 7 ps 0.6 lc rgb "
-        << quoted(kColours[colour++]) << " title " << quoted(std::to_string(nodes) + (nodes == 1 ? " node" : " nodes"));
+        << gnuplot_quoted(fastmem::tools::kPalette[kColours[colour++]]) << " title "
+        << gnuplot_quoted(std::to_string(nodes) + (nodes == 1 ? " node" : " nodes"));
   }
   out << "\n";
 }
@@ -51,7 +49,7 @@ std::string plot_script(const std::vector<Curve>& curves, const std::string& ter
   std::ostringstream out;
   write_data(out, curves);
   out << "set terminal " << terminal << " size " << columns * kPanelWidth << "," << rows * kPanelHeight + kTitleHeight
-      << " font ',11' background rgb 'white'\nset output " << quoted(file)
+      << " font ',11' background rgb 'white'\nset output " << gnuplot_quoted(file)
       << "\nset logscale x 2\nset xrange [2:256]\nset yrange [0:1.1]\nset xlabel 'cores'\n"
       << "set ylabel 'throughput per core'\nset grid lt 1 lw 1 lc rgb '#d0d0d0'\nset tics nomirror\nset border 3\n"
       << "set key below horizontal\nset multiplot layout " << rows << "," << columns
@@ -63,11 +61,8 @@ std::string plot_script(const std::vector<Curve>& curves, const std::string& ter
 
 std::string draw(const std::vector<Curve>& curves, const std::string& base) {
   const std::string script = plot_script(curves, "svg", base + ".svg") + plot_script(curves, "pngcairo", base + ".png");
-  std::FILE* const gnuplot = popen("gnuplot", "w");
-  if (gnuplot == nullptr) return "no gnuplot";
-  const bool written = std::fwrite(script.data(), 1, script.size(), gnuplot) == script.size();
-  const bool drawn = pclose(gnuplot) == 0 && written;
-  return drawn ? "" : "gnuplot could not draw; it needs its svg and pngcairo terminals (apt-get install gnuplot-nox)";
+  std::string error;
+  return fastmem::tools::run_gnuplot(script, error) ? "" : error;
 }
 
 }  // namespace bench::scale
