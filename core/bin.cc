@@ -27,8 +27,7 @@ Magazine* Bin::exchange(Magazine* empty, SlotId slot, bool any) {
   }
   Magazine* const full = full_.pop();
   in_depot_ -= full->count;
-  empty->next = empties_;
-  empties_ = empty;
+  keep_empty_locked(empty);
   return full;
 }
 
@@ -73,6 +72,10 @@ void Bin::send_home(Magazine* m, Strays& strays) {
   drain(m->objects(), m->count, strays);
   m->count = 0;
   const LockGuard guard(mutex_);
+  keep_empty_locked(m);
+}
+
+void Bin::keep_empty_locked(Magazine* m) {
   m->next = empties_;
   empties_ = m;
 }
@@ -123,11 +126,7 @@ void* Bin::take_one() {
   if (oldest == nullptr) return nullptr;
   object = oldest->objects()[--oldest->count];
   --in_depot_;
-  if (oldest->count == 0) {
-    full_.pop();
-    oldest->next = empties_;
-    empties_ = oldest;
-  }
+  if (oldest->count == 0) keep_empty_locked(full_.pop());
   return object;
 }
 
@@ -148,11 +147,7 @@ void Bin::give_magazine(Magazine* m, Strays& strays) {
   Magazine* over = nullptr;
   {
     const LockGuard guard(mutex_);
-    if (m->count == 0) {
-      m->next = empties_;
-      empties_ = m;
-      return;
-    }
+    if (m->count == 0) return keep_empty_locked(m);
     over = keep_locked(m);
   }
   if (over != nullptr) send_home(over, strays);

@@ -88,6 +88,7 @@ class alignas(kLinePair) Bin {
   Magazine* exchange(Magazine* empty, SlotId slot, bool any) FM_EXCLUDES(mutex_);
   void drain_locked(void* const* objects, std::uint32_t n, Strays& strays) FM_REQUIRES(mutex_);
   Magazine* keep_locked(Magazine* full) FM_REQUIRES(mutex_);
+  void keep_empty_locked(Magazine* m) FM_REQUIRES(mutex_);
   Magazine* pop_oldest_locked() FM_REQUIRES(mutex_);
   Magazine* pop_oldest() FM_EXCLUDES(mutex_);
   void send_home(Magazine* m, Strays& strays) FM_EXCLUDES(mutex_);

@@ -29,7 +29,6 @@ class CacheBudget {
   void give(Bytes room) { granted_.fetch_sub(room.rep, std::memory_order_relaxed); }
 
   Bytes granted() const { return Bytes{granted_.load(std::memory_order_relaxed)}; }
-  Bytes most() const { return Bytes{most_}; }
 
  private:
   std::size_t most_;
