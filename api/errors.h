@@ -23,6 +23,16 @@ inline int to_errno(ErrorCode code) {
       return ENOTSUP;
     case ErrorCode::kPermission:
       return EPERM;
+    case ErrorCode::kReentered:
+      return EDEADLK;
+    case ErrorCode::kBusy:
+      return EBUSY;
+    case ErrorCode::kNotFound:
+      return ENOENT;
+    case ErrorCode::kExists:
+      return EEXIST;
+    case ErrorCode::kNoSpace:
+      return ENOSPC;
     case ErrorCode::kInvalid:
     case ErrorCode::kForeignPointer:
     case ErrorCode::kDoubleFree:

@@ -42,6 +42,8 @@ struct Region {
   bool zeroed = false;            // every byte reads 0
   bool inherited_by_fork = true;  // false: the child of a fork must not touch it
   std::uint64_t cookie = 0;       // the backing's own
+  int fd = -1;                    // a file whose bytes from fd_offset on these are; -1: there is none to map
+  std::uint64_t fd_offset = 0;
 };
 
 class Backing {
@@ -70,6 +72,13 @@ class Backing {
   // Exhaustion is an error, never a signal, neither now nor when the memory is touched.
   virtual Result<Region> reserve(Bytes size, NodeId node, Contiguity contiguity) = 0;
 
+  // The same on a multiple of `align`, a power of two above region_unit(). kUnsupported: the heap then asks for so much
+  // more that an aligned run is in it.
+  virtual Result<Region> reserve_aligned(Bytes size, Bytes align, NodeId node, Contiguity /*contiguity*/) {
+    return make_error(ErrorCode::kUnsupported, "no %zu MiB aligned to %zu MiB on node %u from this backing",
+                      size / kMiB, align / kMiB, unsigned{node.rep});
+  }
+
   // Whether most of the memory lies in pieces smaller than a region: slabs are then kept small. Constant.
   virtual bool in_pieces() const { return false; }
 
@@ -83,8 +92,24 @@ class Backing {
   // Gives back what reserve() or reserve_piece() returned, whole. The pages are gone when it returns.
   virtual void release(const Region& region) = 0;
 
+  // Pages inside of a region that go back to the system one by one. What discard() and restore() are asked for begins
+  // and ends on multiples of this from the region's start; 0: this region's memory goes only whole, by release().
+  virtual Bytes discard_unit(const Region& /*region*/) const { return {}; }
+  // The pages are gone; the range stays the region's, and nobody touches it before restore(). An error: nothing changed.
+  virtual Error discard(const Region& region, Bytes /*offset*/, Bytes size) {
+    return make_error(ErrorCode::kUnsupported, "%zu KiB of a region of %zu KiB cannot go alone", size / kKiB,
+                      region.size / kKiB);
+  }
+  // Pages are there again, on the region's node and reading 0, other ones than before: IOVAs are asked anew. kNoMemory:
+  // they are not to be had now, and the range is as discard() left it.
+  virtual Error restore(const Region& region, Bytes /*offset*/, Bytes size) {
+    return make_error(ErrorCode::kUnsupported, "%zu KiB of a region of %zu KiB cannot come alone", size / kKiB,
+                      region.size / kKiB);
+  }
+
   // Fills one IOVA for each page of the region (pages.size() == region.size / region.page_size), and from then on the
-  // pages keep them. kUnsupported or kPermission when they cannot be told. Called on first need; again after an error.
+  // pages keep them, unless they are discarded. kUnsupported or kPermission when they cannot be told. Called on first
+  // need; again after an error, and after a restore().
   // May clear region.inherited_by_fork: a page that must keep its frame cannot be copied on write.
   virtual Error iova(Region& region, std::span<Iova> pages) = 0;
 };

@@ -27,6 +27,16 @@ const char* describe(ErrorCode code) {
       return "not supported";
     case ErrorCode::kPermission:
       return "no permission";
+    case ErrorCode::kReentered:
+      return "called from a callback";
+    case ErrorCode::kBusy:
+      return "in use";
+    case ErrorCode::kNotFound:
+      return "not found";
+    case ErrorCode::kExists:
+      return "exists already";
+    case ErrorCode::kNoSpace:
+      return "no space left";
   }
   return "unknown error";
 }

@@ -24,6 +24,11 @@ enum class ErrorCode : std::uint8_t {
   kDoubleFree,      // the object was free already
   kUnsupported,     // this machine or backing cannot do it
   kPermission,      // the kernel refused for lack of a right
+  kReentered,       // called from a callback of the same heap
+  kBusy,            // in use: it cannot go, or be made again
+  kNotFound,        // nothing of that name
+  kExists,          // something of that name is there
+  kNoSpace,         // a table of fixed size is full
 };
 
 // The code's name in plain words, e.g. "out of memory".
