@@ -249,6 +249,7 @@ ExtentIndex Bin::new_slab() {
   const ExtentIndex i = pages_->take(class_->granules, align);
   if (i == kNoExtent) return kNoExtent;
   Extent& e = (*context_.extents)[i];
+  for (ExtentIndex g = i + 1; g + 1 < i + class_->granules; ++g) (*context_.extents)[g].head = i;
   if (!slab::make(e, *class_, id_, *context_.arena)) {
     pages_->give(i);
     return kNoExtent;
