@@ -35,6 +35,7 @@ struct Account {
 };
 
 struct PageHeapCounts {
+  Bytes used;
   Bytes free;
   Bytes largest_free;
   Bytes absent;
