@@ -149,10 +149,11 @@ typedef struct fastmem_request {
   uint32_t struct_size; /**< sizeof(fastmem_request_t) */
   uint32_t flags;       /**< FASTMEM_ZERO, FASTMEM_STRICT, FASTMEM_CONTIGUOUS */
   size_t size;
-  size_t align;    /**< 0, or a power of two */
-  size_t boundary; /**< 0, or a power of two no smaller than size: the object crosses no multiple of it, nor, when it is to
+  size_t align; /**< 0, or a power of two */
+  size_t
+      boundary; /**< 0, or a power of two no smaller than size: the object crosses no multiple of it, nor, when it is to
                         be contiguous, do its IOVAs */
-  int32_t node;    /**< FASTMEM_NODE_ANY, or a node */
+  int32_t node; /**< FASTMEM_NODE_ANY, or a node */
   uint32_t reserved;
 } fastmem_request_t;
 

@@ -14,7 +14,8 @@ namespace {
 
 // Books that grow with use: bitmaps (at most a bit for 16 bytes of slab), magazines, slots, IOVA tables.
 Bytes arena_size_for(AddressRange window) {
-  return round_up(std::clamp(window.size() / 16, kMiB * 64, kGiB * 64), kSmallPage);
+  constexpr Bytes kMost = sizeof(void*) == 8 ? kGiB * 64 : kMiB * 64;
+  return round_up(std::clamp(window.size() / 16, kMiB * 64, kMost), kSmallPage);
 }
 
 Error check_config(const HeapConfig& config) {
@@ -25,7 +26,8 @@ Error check_config(const HeapConfig& config) {
     return make_error(ErrorCode::kInvalid, "default alignment %zu is not a power of two from 16 to 4096",
                       config.default_align);
   }
-  const auto sound = [](Bytes size) { return size.rep != 0 && size <= kGiB * 1024; };
+  static constexpr Bytes kMost = sizeof(void*) == 8 ? kGiB * 1024 : kGiB;
+  const auto sound = [](Bytes size) { return size.rep != 0 && size <= kMost; };
   if (!sound(config.region_size) || !sound(config.first_region)) {
     return make_error(ErrorCode::kInvalid, "region sizes %zu and %zu are not from 1 byte to 1 TiB",
                       config.first_region.rep, config.region_size.rep);

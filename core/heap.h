@@ -210,7 +210,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Result<SlotStats> slot_stats(unsigned slot) const;
   Result<SlotStats> slot_class_stats(unsigned slot, std::size_t class_size) const;
   Result<NodeStats> node_stats(NodeId node) const;
-  Result<MemoryStats> memory_stats(NodeId node) const;  // kAnyNode: of all together
+  Result<MemoryStats> memory_stats(NodeId node) const;                      // kAnyNode: of all together
   NodeId node_at(unsigned index) const { return state_->nodes[index].id; }  // of stats().nodes
   // The regions now, at most out.size() of them. Returns how many were written.
   std::size_t regions(std::span<RegionStats> out) const;
@@ -231,7 +231,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   static Result<Heap*> build(const HeapConfig& config);
 
   // What the hot path reads of a slot: the caches of its home node, and those of all nodes.
-  struct View {
+  struct alignas(kSlotStride) View {
     Cache* local;
     Cache* all;
   };

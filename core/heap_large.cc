@@ -95,8 +95,7 @@ ExtentIndex Heap::take_large(unsigned node, const Need& need) {
   Search looking = search(node, need);
   for (;;) {
     bool hopeless = false;
-    const ExtentIndex extent =
-        particular ? take_part(n, need, hopeless) : n.pages.take(need.granules, need.align);
+    const ExtentIndex extent = particular ? take_part(n, need, hopeless) : n.pages.take(need.granules, need.align);
     if (extent != kNoExtent || hopeless || !look_again_slow(looking)) return extent;
   }
 }
@@ -121,9 +120,8 @@ void* Heap::large_out_of_memory(unsigned node, const Request& request) {
   const bool short_of_memory = why.ok() || why.code == ErrorCode::kNoMemory;
   fail(short_of_memory ? ErrorCode::kNoMemory : why.code,
        "no %zu KiB%s on node %u: %zu KiB held, %zu KiB free, at most %zu KiB in one piece; %.200s", request.size / 1024,
-       (request.flags & kContiguous) != 0 ? " contiguous in IOVA space" : "", unsigned{n.id.rep},
-       n.pages.held() / kKiB, counts.free / kKiB, counts.largest_free / kKiB,
-       why.ok() ? "the limit is reached" : why.text);
+       (request.flags & kContiguous) != 0 ? " contiguous in IOVA space" : "", unsigned{n.id.rep}, n.pages.held() / kKiB,
+       counts.free / kKiB, counts.largest_free / kKiB, why.ok() ? "the limit is reached" : why.text);
   return nullptr;
 }
 

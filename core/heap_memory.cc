@@ -33,8 +33,8 @@ bool has_room_for(const PageHeap& pages, Bytes slab) {
 
 // True: something changed, and it is worth another look. `held_before`: what the node held when the bin was found empty.
 bool Heap::make_room_slow(unsigned node, const Need& need, Bytes held_before, Looks looks) {
-  return (looks.tidy_first && release_empty_slabs(node, false)) ||
-         (looks.grow && grow_slow(node, need, held_before)) || reclaim_slow(node);
+  return (looks.tidy_first && release_empty_slabs(node, false)) || (looks.grow && grow_slow(node, need, held_before)) ||
+         reclaim_slow(node);
 }
 
 bool Heap::release_empty_slabs(unsigned node, bool with_depots) {
@@ -138,7 +138,8 @@ Error Heap::install_region(const Region& region, unsigned node) {
   const Bytes extent_bytes{granules * sizeof(Extent)};
   const bool map_open = state_->arena.open_table(map_.entries(first), map_bytes);
   const bool both_open = map_open && state_->arena.open_table(&state_->extents[first], extent_bytes);
-  const auto unit = static_cast<std::uint32_t>(round_up(backing_->discard_unit(region), Bytes{kGranule}).rep / kGranule);
+  const auto unit =
+      static_cast<std::uint32_t>(round_up(backing_->discard_unit(region), Bytes{kGranule}).rep / kGranule);
   const RegionNumber number = both_open ? state_->regions.add(region, node, unit) : kNoRegion;
   if (number == kNoRegion) {
     if (map_open) state_->arena.close_table(map_bytes);

@@ -8,6 +8,11 @@
 #include "platform/leak_roots.h"
 
 namespace fastmem::core {
+namespace {
+
+constexpr std::size_t kMostGranules = ~std::uint32_t{0} / 2;  // at once
+
+}  // namespace
 
 Bytes Heap::trim(Bytes most) {
   if (lost_) return {};
@@ -71,7 +76,7 @@ Bytes Heap::discard_free_pages(unsigned node, Bytes most) {
     const Bytes held = n.pages.held();
     const Bytes floor{n.floor.load(std::memory_order_relaxed)};
     const Bytes may_go = std::min(most - gone, held - std::min(held, floor));
-    const std::size_t granules = std::min<std::size_t>(may_go.rep / kGranule, ~std::uint32_t{0});
+    const std::size_t granules = std::min(may_go.rep / kGranule, kMostGranules);
     const ExtentIndex lifted = n.pages.lift_free(static_cast<std::uint32_t>(granules), unit_of);
     if (lifted == kNoExtent) break;
     const Bytes size{state_->extents[lifted].granules * kGranule};
@@ -112,10 +117,10 @@ Error Heap::bring_back(unsigned node, ExtentIndex lifted) {
 Error Heap::bring_back_some(unsigned node, Bytes wanted, const Need& need) {
   const auto unit_of = [this](RegionNumber number) { return state_->regions[number].unit; };
   const Bytes room = room_to_grow(node);
-  const Bytes most = std::min({wanted, round_up(std::min(room, kGiB * 1024), Bytes{kGranule}), kGiB * 1024});
   if (room < need.size()) return make_error(ErrorCode::kNoMemory, "the limit is reached");
-  const ExtentIndex lifted = state_->nodes[node].pages.lift_absent(
-      need.granules, need.align, static_cast<std::uint32_t>(most.rep / kGranule), unit_of);
+  const std::size_t most = std::min({wanted.rep / kGranule, room.rep / kGranule + 1, kMostGranules});
+  const ExtentIndex lifted =
+      state_->nodes[node].pages.lift_absent(need.granules, need.align, static_cast<std::uint32_t>(most), unit_of);
   if (lifted == kNoExtent) return make_error(ErrorCode::kNoMemory, "nothing was given back");
   return bring_back(node, lifted);
 }
@@ -123,7 +128,7 @@ Error Heap::bring_back_some(unsigned node, Bytes wanted, const Need& need) {
 // Where no region is to be had: free memory that lies between what was given back joins it.
 bool Heap::bring_back_all(unsigned node) {
   bool any = false;
-  while (bring_back_some(node, kGiB * 1024, {.granules = 1}).ok()) any = true;
+  while (bring_back_some(node, kUnlimited, {.granules = 1}).ok()) any = true;
   return any;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/heap_stats.cc -- floor 2 (core). Statistics by derivation: the hot path counts frees, slow paths count what they
 // move, and everything else follows from the laws in core/stats.h.
+#include <algorithm>
+
 #include "core/heap.h"
 
 namespace fastmem::core {
@@ -57,8 +59,8 @@ HeapStats Heap::stats() const {
   for (unsigned c = 1; c <= state_->classes.count; ++c) {
     const Result<ClassStats> of_class = class_stats_locked(state_->classes.classes[c].size);
     const ClassStats& k = of_class.value();
-    s.in_use += Bytes{k.in_use * k.size};
-    s.cached += Bytes{k.cached * k.size};
+    s.in_use += Bytes{static_cast<std::size_t>(k.in_use) * k.size};
+    s.cached += Bytes{static_cast<std::size_t>(k.cached) * k.size};
     s.allocs += k.alloc_hits + k.alloc_misses;
     s.frees += k.free_hits + k.free_misses;
     s.nomem += k.nomem;
@@ -145,7 +147,7 @@ Result<NodeStats> Heap::node_stats(NodeId node) const {
   s.node = node;
   s.backing = pages.held();
   s.slabs = pages.used();
-  s.free = Bytes{less(s.backing.rep, s.slabs.rep)};
+  s.free = s.backing - std::min(s.backing, s.slabs);
   s.metadata = pages.books();
   s.limit = pages.limit();
   s.regions = pages.regions();
@@ -163,7 +165,7 @@ Result<MemoryStats> Heap::memory_stats(NodeId node) const {
     MemoryStats s;
     s.free = counts.free;
     s.large = Bytes{from.large.bytes.load(std::memory_order_relaxed)};
-    s.slabs = Bytes{less(counts.used.rep, s.large.rep)};
+    s.slabs = counts.used - std::min(counts.used, s.large);
     s.total = s.slabs + s.large + s.free;
     s.largest_free = counts.largest_free;
     s.away = counts.absent;

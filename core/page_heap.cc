@@ -75,8 +75,10 @@ bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes bo
   const ExtentIndex end = first + granules;
   std::uint32_t present = 0;
   for (ExtentIndex i = first; i < end; i += (*extents_)[i].granules) {
-    if (is(ExtentKind::kFree, i)) present += (*extents_)[i].granules;
-    else if (!is(ExtentKind::kAbsent, i)) return false;
+    if (is(ExtentKind::kFree, i))
+      present += (*extents_)[i].granules;
+    else if (!is(ExtentKind::kAbsent, i))
+      return false;
   }
   const std::size_t held = held_.load(std::memory_order_relaxed);
   if (present != 0 && (held - present) * kGranule < keep.rep) return false;
@@ -242,7 +244,8 @@ void PageHeap::check_invariants() const {
     FM_CHECK(lists.bitmaps_are_right());
     return granules;
   };
-  FM_CHECK(held_.load(std::memory_order_relaxed) == used_.load(std::memory_order_relaxed) + sum(free_, ExtentKind::kFree));
+  FM_CHECK(held_.load(std::memory_order_relaxed) ==
+           used_.load(std::memory_order_relaxed) + sum(free_, ExtentKind::kFree));
   FM_CHECK(away_.load(std::memory_order_relaxed) == sum(absent_, ExtentKind::kAbsent));
 }
 

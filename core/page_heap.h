@@ -91,7 +91,8 @@ class PageHeap {
     });
     if (found == kNoExtent) return kNoExtent;
     const std::uint32_t before = free_.padding(found, unit);
-    return lift_locked(ExtentKind::kFree, found, before, std::min(most, (*extents_)[found].granules - before) / unit * unit);
+    return lift_locked(ExtentKind::kFree, found, before,
+                       std::min(most, (*extents_)[found].granules - before) / unit * unit);
   }
   // An absent extent to bring pages to: at least `least` granules in one run beginning on a multiple of `align`, at most
   // `most` unless one needs more. Nobody's until lay_absent() or lay_free().
@@ -104,7 +105,8 @@ class PageHeap {
     const std::uint32_t unit = unit_of((*extents_)[found].region.load(std::memory_order_relaxed));
     const std::uint32_t before = absent_.padding(found, align) / unit * unit;
     const std::uint32_t least_from_there = absent_.padding(found, align) - before + least;
-    const auto wanted = static_cast<std::uint32_t>((std::max(least_from_there, most) + std::size_t{unit} - 1) / unit * unit);
+    const auto wanted =
+        static_cast<std::uint32_t>((std::max(least_from_there, most) + std::size_t{unit} - 1) / unit * unit);
     return lift_locked(ExtentKind::kAbsent, found, before, std::min(wanted, (*extents_)[found].granules - before));
   }
   // Any absent extent of the region; kNoExtent: it has none.
@@ -147,9 +149,7 @@ class PageHeap {
   void unlist(ExtentIndex first) FM_REQUIRES(mutex_);
   void count_taken(std::uint32_t granules) { used_.fetch_add(granules, std::memory_order_relaxed); }
   void count_given(std::uint32_t granules);
-  bool is(ExtentKind kind, ExtentIndex i) const {
-    return (*extents_)[i].kind.load(std::memory_order_relaxed) == kind;
-  }
+  bool is(ExtentKind kind, ExtentIndex i) const { return (*extents_)[i].kind.load(std::memory_order_relaxed) == kind; }
   bool in_region(ExtentIndex i, std::uint16_t region) const {
     return (*extents_)[i].region.load(std::memory_order_relaxed) == region;
   }

@@ -26,7 +26,7 @@ struct RegionInfo {
   Region region;
   unsigned node;  // index among the heap's nodes
   unsigned page_shift;
-  std::uint32_t unit;  // granules that its pages come and go by; 0: only all of them
+  std::uint32_t unit;         // granules that its pages come and go by; 0: only all of them
   std::atomic<bool> pinned;   // relaxed: its pages stay, for their addresses were told and they are small
   std::atomic<bool> present;  // release: publishes region, node and page_shift; pairs with Heap::release_free_regions()
   std::atomic<IovaState> iova;  // release: publishes run and table; pairs with RegionTable::iova_of()

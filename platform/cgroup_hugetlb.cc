@@ -85,8 +85,8 @@ void keep_tighter(HugeLimit& best, const char* directory, const Names& names, co
   if (*limit >= kNoLimit) return;
   HugeLimit candidate;
   candidate.found = true;
-  candidate.limit = Bytes{*limit};
-  candidate.used = Bytes{read_number(used_file).value_or(0)};
+  candidate.limit = Bytes{static_cast<std::size_t>(*limit)};
+  candidate.used = Bytes{static_cast<std::size_t>(read_number(used_file).value_or(0))};
   if (best.found && best.headroom() <= candidate.headroom()) return;
   std::snprintf(candidate.file, sizeof(candidate.file), "%.*s", static_cast<int>(sizeof(candidate.file) - 1),
                 limit_file.c_str());

@@ -10,7 +10,7 @@ show=(gnuplot-nox sqlite3 xz-utils)
 peers=(libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4)
 clang=(clang-14 libclang-rt-14-dev)
 dpdk=(libdpdk-dev dpdk-dev iproute2)
-optional=(cmake shellcheck) # used when they are there
+optional=(cmake shellcheck g++-multilib) # used when they are there
 
 mode=install
 while [ $# -gt 0 ]; do

@@ -89,7 +89,7 @@ TEST_CASE("scattered pages: a table with an entry for each") {
     FakeBackingOptions options;
     options.page_size = page;
     TableBench b(options);
-    b.backing.set_iova([page](std::size_t p) { return Iova{(std::size_t{1} << 45) - p * page.rep}; });
+    b.backing.set_iova([page](std::size_t p) { return Iova{(std::uint64_t{1} << 45) - p * page.rep}; });
     const Region region = b.reserve(kMiB * 8);
     const RegionNumber n = b.table.add(region, 0);
     std::size_t wrong = 0;
@@ -127,7 +127,7 @@ TEST_CASE("a refusal is passed on, and asked again the next time") {
 
 TEST_CASE("several threads ask first at once and agree") {
   TableBench b;
-  b.backing.set_iova([](std::size_t p) { return Iova{(std::size_t{1} << 45) - p * 4096}; });
+  b.backing.set_iova([](std::size_t p) { return Iova{(std::uint64_t{1} << 45) - p * 4096}; });
   std::vector<RegionNumber> numbers;
   std::vector<Region> regions;
   for (unsigned i = 0; i < 20; ++i) {
