@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "platform/pages.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -107,7 +109,10 @@ HugePages read_huge_pages(Bytes page_size, const char* root) {
   pages.page_size = page_size;
   const FilePath directory("%s/sys/kernel/mm/hugepages/hugepages-%zukB", root, page_size / kKiB);
   pages.supported = read_number(FilePath("%s/nr_hugepages", directory.c_str())).has_value();
-  if (!pages.supported) return pages;
+  if (!pages.supported) {
+    pages.unreadable = access(directory.c_str(), F_OK) == 0;
+    return pages;
+  }
   pages.all = read_pool(directory.c_str());
   pages.overcommit = count_in(directory.c_str(), "nr_overcommit_hugepages");
   read_pools_of_nodes(pages, root);

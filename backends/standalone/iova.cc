@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backends/standalone/iova.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 
 #include "backends/standalone/page_commit.h"
 #include "platform/address_space.h"
+#include "platform/iommu.h"
 #include "platform/log.h"
 #include "platform/page_advice.h"
 #include "platform/text_file.h"
@@ -89,14 +89,7 @@ Error check_frames_readable(const char* pagemap) {
   return Pagemap(pagemap).look_up(reinterpret_cast<std::uintptr_t>(&present), physical);
 }
 
-bool iommu_is_there(const char* root) {
-  DIR* const groups = opendir(FilePath("%s/sys/kernel/iommu_groups", root).c_str());
-  if (groups == nullptr) return false;
-  bool found = false;
-  while (const dirent* const entry = readdir(groups)) found = found || entry->d_name[0] != '.';
-  closedir(groups);
-  return found;
-}
+bool iommu_is_there(const char* root) { return read_iommu(root).groups != 0; }
 
 Error read_physical(const void* base, Bytes page_size, std::span<Iova> pages, const char* pagemap) {
   Pagemap map(pagemap);
