@@ -83,6 +83,7 @@ void read_limits(PageInventory& inventory, const char* root) {
   std::size_t soft = 0;
   while (const char* line = lines.next()) {  // "unlimited" is no number and leaves the field as it is
     if (std::sscanf(line, "Max locked memory %zu", &soft) == 1) inventory.locked_limit = Bytes{soft};
+    if (std::sscanf(line, "Max data size %zu", &soft) == 1) inventory.data_limit = Bytes{soft};
     if (std::sscanf(line, "Max address space %zu", &soft) == 1) inventory.address_limit = Bytes{soft};
   }
 }

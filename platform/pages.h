@@ -53,6 +53,7 @@ struct PageInventory {
   Bytes locked_limit = kUnlimited;   // RLIMIT_MEMLOCK; kUnlimited for those who may lock anyway
   Bytes address_limit = kUnlimited;  // RLIMIT_AS
   Bytes address_used;                // what counts against it
+  Bytes data_limit = kUnlimited;     // RLIMIT_DATA: everything private and writable counts
 };
 
 // `root` is put before every path, for tests.
