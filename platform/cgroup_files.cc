@@ -72,6 +72,7 @@ const char* below(const char* path, const char* mount_root) {
 void visit_ancestors(const Mount& mount, const char* path, VisitCgroup visit, void* context, const char* root) {
   char relative[kPathSize];
   std::snprintf(relative, sizeof(relative), "%s", below(path, mount.root));
+  if (std::strcmp(relative, "/") == 0) relative[0] = '\0';
   for (;;) {
     const FilePath directory("%s%s%s", root, mount.point, relative);
     visit(context, directory.c_str(), mount.version2);

@@ -83,8 +83,9 @@ Section find_hugetlb_mounts(const Patient& patient) {
     if (!mount.writable) {
       row.state = State::kMissing;
       row.why = mount.read_only ? "mounted read-only" : "this user may not make files there";
-      row.fixes.push_back(mount.read_only ? "sudo mount -o remount,rw " + row.name
-                                          : "sudo chgrp $(id -g) " + row.name + " && sudo chmod g+rwx " + row.name);
+      const std::string point = shell_word(mount.point);
+      row.fixes.push_back(mount.read_only ? "sudo mount -o remount,rw " + point
+                                          : "sudo chgrp $(id -g) " + point + " && sudo chmod g+rwx " + point);
     }
     section.rows.push_back(row);
   }
@@ -111,7 +112,7 @@ Section find_left_files(const Patient& patient) {
     row.state = file.use == FileUse::kUnused ? State::kMissing : State::kUnknown;
     if (file.use == FileUse::kUnused) {
       row.why = "of a process that has ended: its pages are lost until it goes";
-      row.fixes.push_back("sudo rm " + row.name);
+      row.fixes.push_back("sudo rm " + shell_word(file.path));
     } else {
       row.why = "this user may not look into every process; ask again with more rights";
       row.fixes.emplace_back("sudo fastmem doctor");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 
 #include "api/fastmem.h"
 #include "platform/page_advice.h"
@@ -46,6 +47,17 @@ std::string printable(const std::string& text) {
     }
   }
   return out;
+}
+
+std::string shell_word(const std::string& text) {
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::strchr("/._-+:,@%", c) != nullptr;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return text;
+  std::string escaped;
+  for (const char c : text) escaped += c == '\'' || c == '\\' ? std::string{'\\', c} : std::string{c};
+  return "$'" + printable(escaped) + "'";
 }
 
 namespace {

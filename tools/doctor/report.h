@@ -45,6 +45,8 @@ struct Section {
 
 // What one cannot print or trust to a terminal stands as \xNN.
 std::string printable(const std::string& text);
+// The text as one word of a command: $'...' where it must be.
+std::string shell_word(const std::string& text);
 
 void print_text(const std::vector<Section>& sections);
 void print_json(const std::vector<Section>& sections);
