@@ -171,6 +171,8 @@ TEST_CASE("a machine that tells nothing: unknown, and no crash") {
   must_say(ran, "unknown");
   CHECK(from_json(empty, "report['memory']['total']['state']") == "unknown");
   CHECK(from_json(empty, "report['memory']['available']['value']") == "None");
+  CHECK(from_json(empty, "{r['state'] for r in report['limits'].values()}") == "{'unknown'}");
+  CHECK(from_json(empty, "{r['state'] for r in report['memory'].values()}") == "{'unknown'}");
   CHECK(doctor("--root /nonexistent/root").status == 0);
   CHECK(doctor("--root /nonexistent/root --json").status == 0);
 }

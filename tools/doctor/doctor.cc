@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "platform/text_file.h"
 #include "tools/doctor/findings.h"
 #include "tools/doctor/need.h"
 #include "tools/doctor/options.h"
@@ -27,6 +28,11 @@ void print(const std::vector<Section>& sections, bool json) {
 }  // namespace
 
 Patient examine(const std::string& root) { return {root, read_pages(root.c_str())}; }
+
+bool can_read(const Patient& patient, const char* file) {
+  char text[2];
+  return read_text(FilePath("%s%s", patient.root.c_str(), file), text, sizeof(text)) && text[0] != '\0';
+}
 
 std::string without_root(const Patient& patient, const std::string& text) {
   std::string out = text;

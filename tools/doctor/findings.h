@@ -29,6 +29,9 @@ Section find_kernel(const Patient& patient);            // findings_kernel.cc
 Section find_nodes(const Patient& patient);             // findings_nodes.cc
 Section find_caches(const Patient& patient);
 
+// Whether the file is there to be read: what comes of one that is not is unknown.
+bool can_read(const Patient& patient, const char* file);
+
 // A path or command without the root in it.
 std::string without_root(const Patient& patient, const std::string& text);
 

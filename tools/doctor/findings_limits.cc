@@ -9,6 +9,11 @@
 namespace fastmem::tools {
 namespace {
 
+void make_unknown(Row& row) {
+  row.values = {unknown()};
+  row.state = State::kUnknown;
+}
+
 void add_transparent(const Patient& patient, Section& section) {
   static const char* const kNames[] = {"unknown", "never", "madvise", "always"};
   const TransparentHuge kind = patient.pages.transparent;
@@ -28,12 +33,18 @@ void add_overcommit(const Patient& patient, const MemoryRoom& room, Section& sec
   static const char* const kNames[] = {"0: heuristic", "1: always", "2: strict"};
   Row& row =
       section.add("overcommit", "vm.overcommit_memory", words(kNames[static_cast<unsigned>(patient.pages.overcommit)]));
+  if (!can_read(patient, "/proc/sys/vm/overcommit_memory")) {
+    make_unknown(row);
+    return;
+  }
   if (patient.pages.overcommit != Overcommit::kStrict || !room.commit_limit || !room.committed) return;
   row.why = format("%s of %s are promised", size_text(*room.committed).text, size_text(*room.commit_limit).text);
 }
 
-void add_rlimit(Section& section, const char* key, const char* name, Bytes limit, const char* why, const char* option) {
+void add_rlimit(const Patient& patient, Section& section, const char* key, const char* name, Bytes limit,
+                const char* why, const char* option) {
   Row& row = section.add(key, name, bytes(limit));
+  if (!can_read(patient, "/proc/self/limits")) make_unknown(row);
   if (limit == kUnlimited) return;
   row.state = State::kMissing;
   row.why = why;
@@ -55,6 +66,7 @@ void add_mappings(const MemoryRoom& room, Section& section) {
 template <class Limit>
 Row& add_cgroup(const Patient& patient, Section& section, const char* key, const char* name, const Limit& limit) {
   Row& row = section.add(key, name, limit.found ? bytes(limit.limit) : bytes(kUnlimited));
+  if (!can_read(patient, "/proc/self/cgroup")) make_unknown(row);
   if (limit.found) {
     row.why = format("%s in use; %s", bytes(limit.used).text.c_str(), without_root(patient, limit.file).c_str());
   }
@@ -89,11 +101,12 @@ Section find_memory(const Patient& patient) {
 Section find_limits(const Patient& patient) {
   Section section{"limits", "limits of this process", {}, {}};
   const PageInventory& pages = patient.pages;
-  add_rlimit(section, "rlimit_memlock", "RLIMIT_MEMLOCK", pages.locked_limit,
+  add_rlimit(patient, section, "rlimit_memlock", "RLIMIT_MEMLOCK", pages.locked_limit,
              "physical addresses of small pages need more; hugetlb pages do not", "memlock");
-  add_rlimit(section, "rlimit_as", "RLIMIT_AS", pages.address_limit,
+  add_rlimit(patient, section, "rlimit_as", "RLIMIT_AS", pages.address_limit,
              "heaps reserve address space ahead of need: at most half of what this leaves", "as");
-  add_rlimit(section, "rlimit_data", "RLIMIT_DATA", pages.data_limit, "a heap's memory counts as data", "data");
+  add_rlimit(patient, section, "rlimit_data", "RLIMIT_DATA", pages.data_limit, "a heap's memory counts as data",
+             "data");
   add_mappings(read_memory_room(patient.root.c_str()), section);
   const MemoryLimit memory = tightest_memory_limit(patient.root.c_str());
   Row& row = add_cgroup(patient, section, "cgroup_memory", "cgroup, memory", memory);
