@@ -30,9 +30,15 @@ Error not_told() {
                     "CAP_SYS_ADMIN (sudo setcap cap_sys_admin+ep PROGRAM), or use IOVA mode va behind an IOMMU");
 }
 
+Error no_file_left() {
+  return make_error(ErrorCode::kNoMemory,
+                    "IOVA unavailable: no file left to open for /proc/self/pagemap; close some, or raise the limit: "
+                    "ulimit -n $(ulimit -Hn)");
+}
+
 class Pagemap {
  public:
-  explicit Pagemap(const char* path) : fd_(open(path, O_RDONLY | O_CLOEXEC)) {}
+  explicit Pagemap(const char* path) : fd_(open(path, O_RDONLY | O_CLOEXEC)), why_closed_(fd_ < 0 ? errno : 0) {}
   Pagemap(const Pagemap&) = delete;
   Pagemap& operator=(const Pagemap&) = delete;
   ~Pagemap() {
@@ -56,7 +62,7 @@ class Pagemap {
 
  private:
   Error fill(std::uint64_t page) {
-    if (fd_ < 0) return not_told();
+    if (fd_ < 0) return why_closed_ == EMFILE || why_closed_ == ENFILE ? no_file_left() : not_told();
     const auto got = pread(fd_, entries_, sizeof(entries_), static_cast<off_t>(page * sizeof(entries_[0])));
     if (got < static_cast<ssize_t>(sizeof(entries_[0]))) return not_told();
     first_ = page;
@@ -65,6 +71,7 @@ class Pagemap {
   }
 
   int fd_;
+  int why_closed_;
   std::uint64_t first_ = 0;
   std::size_t filled_ = 0;
   std::uint64_t entries_[256];

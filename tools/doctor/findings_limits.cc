@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Ordinary memory, and what limits this process.
 #include "platform/cgroup_memory.h"
+#include "platform/mapping_advice.h"
 #include "platform/memory_room.h"
 #include "platform/page_advice.h"
 #include "tools/doctor/findings.h"
@@ -48,7 +49,7 @@ void add_rlimit(const Patient& patient, Section& section, const char* key, const
   if (limit == kUnlimited) return;
   row.state = State::kMissing;
   row.why = why;
-  row.fixes.push_back(format("sudo prlimit --pid $$ --%s=unlimited", option));
+  row.fixes.emplace_back(rlimit_command(option).text);
 }
 
 void add_mappings(const MemoryRoom& room, Section& section) {
@@ -58,8 +59,7 @@ void add_mappings(const MemoryRoom& room, Section& section) {
   } else if (room.maps && *room.maps > *room.max_maps / 10 * 9) {
     row.state = State::kMissing;
     row.why = format("this process has %s mappings", with_commas(*room.maps).c_str());
-    row.fixes.push_back(
-        format("echo %llu | sudo tee /proc/sys/vm/max_map_count", static_cast<unsigned long long>(*room.max_maps * 4)));
+    row.fixes.emplace_back(map_count_command(*room.max_maps).text);
   }
 }
 

@@ -92,7 +92,8 @@ Section find_hugetlb_mounts(const Patient& patient) {
   if (!section.rows.empty()) return section;
   Row none{"none", "none", {nothing(), nothing(), nothing()}, State::kMissing, "", {}};
   none.why = "only memory in files needs one";
-  none.fixes.emplace_back("sudo mkdir -p /dev/hugepages && sudo mount -t hugetlbfs -o pagesize=2M none /dev/hugepages");
+  none.fixes.emplace_back(
+      "sudo mkdir -p /dev/hugepages && sudo mount -t hugetlbfs -o pagesize=2M,mode=1777 none /dev/hugepages");
   section.rows.push_back(none);
   return section;
 }

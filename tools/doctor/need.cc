@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "platform/cgroup_memory.h"
+#include "platform/mapping_advice.h"
 #include "platform/memory_room.h"
 #include "platform/node_files.h"
 #include "platform/page_advice.h"
@@ -86,10 +87,10 @@ void check_limits(const Machine& machine, Verdict& verdict) {
   const PageInventory& pages = machine.patient.pages;
   const Bytes left = pages.address_limit - std::min(pages.address_limit, pages.address_used);
   if (pages.address_limit != kUnlimited && left < machine.need.size) {
-    verdict.refuse("RLIMIT_AS leaves " + size(left), "sudo prlimit --pid $$ --as=unlimited");
+    verdict.refuse("RLIMIT_AS leaves " + size(left), rlimit_command("as").text);
   }
   if (pages.data_limit < machine.need.size) {
-    verdict.refuse("RLIMIT_DATA is " + size(pages.data_limit), "sudo prlimit --pid $$ --data=unlimited");
+    verdict.refuse("RLIMIT_DATA is " + size(pages.data_limit), rlimit_command("data").text);
   }
 }
 
@@ -139,7 +140,7 @@ void check_small(const Machine& machine, Verdict& verdict) {
   if (machine.patient.pages.overcommit != Overcommit::kStrict || !room.commit_limit || !room.committed) return;
   const Bytes left = *room.commit_limit - std::min(*room.commit_limit, *room.committed);
   if (left < wanted) {
-    verdict.refuse("strict overcommit leaves " + size(left), "echo 0 | sudo tee /proc/sys/vm/overcommit_memory");
+    verdict.refuse("strict overcommit leaves " + size(left), overcommit_command().text);
   }
 }
 
