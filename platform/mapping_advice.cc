@@ -13,7 +13,7 @@ namespace fastmem {
 CommandText map_count_command(std::uint64_t now) {
   CommandText out;
   std::snprintf(out.text, sizeof(out.text), "echo %llu | sudo tee /proc/sys/vm/max_map_count",
-                static_cast<unsigned long long>(now * 4));
+                static_cast<unsigned long long>(now) * 4);
   return out;
 }
 

@@ -45,8 +45,8 @@ TEST_CASE("a cgroup's limit on hugetlb pages: full, told with its file, raised, 
       const fastmem_config_t config = test::config_2m();
       const test::CHeap heap(config);
       const std::string file = cgroup.directory() + "/hugetlb.2MB.";
-      const std::string wrong = test::fill_and_give_back(heap, 65536, kAllowed * kHugePage / 10 * 9,
-                                                         {"cgroup limits them to 10 MiB", "| sudo tee ", file.c_str()});
+      std::string wrong = test::fill_and_give_back(heap, 65536, kAllowed * kHugePage / 10 * 9,
+                                                   {"cgroup limits them to 10 MiB", "| sudo tee ", file.c_str()});
       if (!wrong.empty()) return wrong;
       const std::vector<void*> objects = test::fill(heap, kMegabyte);
       if (!limit(kAllowed + 2)) return "cannot raise the limit";
@@ -90,7 +90,7 @@ TEST_CASE("a cgroup's limit on memory is read, and a heap limited below it is fi
     config.limit_per_node = (limit.headroom() / 2).rep;
     const test::CHeap heap(config);
     for (int round = 0; round < 3; ++round) {
-      const std::string wrong =
+      std::string wrong =
           test::fill_and_give_back(heap, 65536, allowed / 4, {"the limit of node", "is reached", "raise the limit"});
       if (!wrong.empty()) return wrong;
     }

@@ -40,7 +40,7 @@ TEST_CASE("the address space that was configured is used up") {
     fastmem_config_t config = test::small_config();
     config.address_space = 64 * kMegabyte;
     const test::CHeap heap(config);
-    const std::string wrong =
+    std::string wrong =
         test::fill_and_give_back(heap, 65536, 60 * kMegabyte, {"64 MiB of address space", "larger address_space"});
     if (!wrong.empty()) return wrong;
     if (fastmem_reserve(heap, 65 * kMegabyte, FASTMEM_NODE_ANY) != -ENOMEM) return "reserved more than there is";
@@ -57,7 +57,7 @@ TEST_CASE("the limit of a node is reached, and raised") {
     const std::string name = "the limit of node " + std::to_string(node) + " is reached";
     const std::vector<void*> objects = test::fill(heap, 65536);
     if (errno != ENOMEM) return "errno " + std::to_string(errno);
-    const std::string text = test::must_mention({name.c_str(), "the limit is 16384 KiB", "raise the limit"});
+    std::string text = test::must_mention({name.c_str(), "the limit is 16384 KiB", "raise the limit"});
     if (!text.empty()) return text;
     if (!test::is_whole(objects, 65536)) return "an object is not whole";
     if (fastmem_set_limit(heap, 32 * kMegabyte, node) != 0) return "set_limit";

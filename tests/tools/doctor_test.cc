@@ -180,7 +180,7 @@ TEST_CASE("a machine that tells nothing: unknown, and no crash") {
 TEST_CASE("files with rubbish in them") {
   const FakeRoot root;
   write_machine(root);
-  const std::string rubbish = std::string("\xff\x01%s\"\\\n", 8) + std::string(5000, 'x');
+  const std::string rubbish = std::string("\xff\x01%s\"\\\n", 7) + std::string(5000, 'x');
   for (const char* const file :
        {"/proc/meminfo", "/proc/self/status", "/proc/self/limits", "/proc/self/mounts", "/proc/self/cgroup",
         "/proc/self/mountinfo", "/proc/sys/kernel/osrelease", "/sys/devices/system/node/node0/distance",

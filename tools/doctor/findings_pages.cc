@@ -84,8 +84,9 @@ Section find_hugetlb_mounts(const Patient& patient) {
       row.state = State::kMissing;
       row.why = mount.read_only ? "mounted read-only" : "this user may not make files there";
       const std::string point = shell_word(mount.point);
-      row.fixes.push_back(mount.read_only ? "sudo mount -o remount,rw " + point
-                                          : "sudo chgrp $(id -g) " + point + " && sudo chmod g+rwx " + point);
+      row.fixes.push_back(mount.read_only
+                              ? "sudo mount -o remount,rw " + point
+                              : format("sudo chgrp $(id -g) %s && sudo chmod g+rwx %s", point.c_str(), point.c_str()));
     }
     section.rows.push_back(row);
   }
