@@ -163,6 +163,7 @@ Error Heap::reserve(Bytes size, NodeId node) {
                       "address_space",
                       size / kMiB, backing_->window().size() / kMiB);
   }
+  claim_thread_slot();  // prepare_books() opens it, and the table of slots comes before admin_
   const LockGuard guard(admin_);
   const unsigned from = only < 0 ? home() : static_cast<unsigned>(only);
   const NodeState& first = state_->nodes[from];
@@ -216,7 +217,7 @@ void Heap::prepare_books() {
     books += (Magazine::size(size_class.magazine) * 3 + slab::bitmap_bytes(size_class)) * node_count_;
   }
   state_->arena.prepare(books);
-  own_slot_slow();
+  if (thread_slot() != kNoSlot) own_slot_slow();
 }
 
 Error Heap::set_limit(Bytes limit, NodeId node) {
