@@ -203,5 +203,36 @@ TEST_CASE("threads at the end of the pool: each is told, none is killed, nothing
   });
 }
 
+TEST_CASE("a node is full: strict names the node and its command, others stand in when they may") {
+  const HugePages pool = read_huge_pages(kMiB * 2);
+  unsigned with_pages = 0;
+  for (unsigned i = 0; i < pool.nodes; ++i) with_pages += pool.usable(pool.of_node[i].node) >= 2 ? 1 : 0;
+  if (with_pages < 2) FM_SKIP("fewer than two nodes have free 2 MiB hugetlb pages");
+  if (pool.usable() > 4096 || pool.overcommit != 0) FM_SKIP("the pool is too large to be filled");
+  must_work(test::run_in_child([&]() -> std::string {
+    test::be_quiet();
+    const fastmem_config_t config = test::config_2m();
+    const test::CHeap heap(config);
+    const int node = pool.of_node[pool.nodes - 1].node.rep;
+    std::vector<void*> objects;
+    errno = 0;
+    while (void* const p = fastmem_heap_alloc_on(heap, kMegabyte, 0, FASTMEM_STRICT, node)) {
+      std::memset(p, 1, kMegabyte);
+      objects.push_back(p);
+      errno = 0;
+    }
+    if (errno != ENOMEM) return "errno " + std::to_string(errno);
+    const std::string name = "asked on node " + std::to_string(node);
+    const std::string file = "/sys/devices/system/node/node" + std::to_string(node) + "/hugepages/";
+    std::string text = test::must_mention({name.c_str(), "| sudo tee", file.c_str()});
+    if (!text.empty()) return text;
+    void* const elsewhere = fastmem_heap_alloc_on(heap, kMegabyte, 0, 0, node);
+    if (elsewhere == nullptr) return fastmem_error_text();
+    if (heap.stats().alloc_elsewhere == 0) return "not counted";
+    objects.push_back(elsewhere);
+    return test::give_back(heap, objects);
+  }));
+}
+
 }  // namespace
 }  // namespace fastmem

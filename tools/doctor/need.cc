@@ -116,8 +116,8 @@ void check_huge(const Machine& machine, const HugePages& pages, Verdict& verdict
     const PoolGoal goal = find_pool_goal(pages, asked, machine.need.node);
     const HugePool& pool = goal.on_node != nullptr ? goal.on_node->pool : pages.all;
     check_memory(machine, pages.page_size * (goal.pages - pool.total), "the pool must grow by ", verdict);
-    verdict.refuse(format("%zu pages needed, %zu of %zu free, %zu promised to others", wanted, pool.free, pool.total,
-                          pages.all.reserved),
+    verdict.refuse(format("%zu page%s needed, %zu of %zu free, %zu promised to others", wanted, wanted == 1 ? "" : "s",
+                          pool.free, pool.total, pages.all.reserved),
                    pool_command(pages, goal.on_node, goal.pages).text);
   }
   if (pages.limit.headroom() < asked) {
@@ -153,13 +153,7 @@ void check_transparent(const Machine& machine, Verdict& verdict) {
   check_small(machine, verdict);
 }
 
-Verdict judge(const Machine& machine, NeedKind kind) {
-  static const char* const kNames[] = {"1 GiB hugetlb pages", "2 MiB hugetlb pages", "transparent huge pages",
-                                       "4 KiB pages"};
-  Verdict verdict;
-  verdict.row.key = name_of(kind);
-  verdict.row.name = kNames[static_cast<unsigned>(kind)];
-  check_node(machine, verdict);
+void check_kind(const Machine& machine, NeedKind kind, Verdict& verdict) {
   check_limits(machine, verdict);
   switch (kind) {
     case NeedKind::kHuge1G:
@@ -175,6 +169,16 @@ Verdict judge(const Machine& machine, NeedKind kind) {
       check_small(machine, verdict);
       break;
   }
+}
+
+Verdict judge(const Machine& machine, NeedKind kind) {
+  static const char* const kNames[] = {"1 GiB hugetlb pages", "2 MiB hugetlb pages", "transparent huge pages",
+                                       "4 KiB pages"};
+  Verdict verdict;
+  verdict.row.key = name_of(kind);
+  verdict.row.name = kNames[static_cast<unsigned>(kind)];
+  check_node(machine, verdict);
+  if (!verdict.hopeless) check_kind(machine, kind, verdict);
   if (verdict.hopeless) verdict.row.fixes.clear();  // they would not be enough
   verdict.row.values = {yes_no(verdict.can)};
   verdict.row.state = verdict.can ? State::kOk : State::kMissing;
