@@ -17,7 +17,9 @@ constexpr std::uint64_t kBackoffShare = 20;          // ... so many times as lon
 static_assert(kPieceUnit.rep == kGranule);
 
 Error limit_reached(NodeId node, Bytes limit, Bytes held) {
-  return make_error(ErrorCode::kNoMemory, "the limit of node %u is reached: %zu KiB held, the limit is %zu KiB",
+  return make_error(ErrorCode::kNoMemory,
+                    "the limit of node %u is reached: %zu KiB held, the limit is %zu KiB; free objects, or "
+                    "raise the limit",
                     unsigned{node.rep}, held / kKiB, limit / kKiB);
 }
 
@@ -178,9 +180,12 @@ Error Heap::reserve(Bytes size, NodeId node) {
   if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
   if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
   if (size > backing_->window().size()) {
-    return make_error(ErrorCode::kNoMemory, "%zu MiB asked, the heap has address space for %zu MiB", size / kMiB,
-                      backing_->window().size() / kMiB);
+    return make_error(ErrorCode::kNoMemory,
+                      "%zu MiB asked, the heap has address space for %zu MiB: create it with a larger "
+                      "address_space",
+                      size / kMiB, backing_->window().size() / kMiB);
   }
+  claim_thread_slot();  // prepare_books() opens it, and the table of slots comes before admin_
   const LockGuard guard(admin_);
   const unsigned from = only < 0 ? home() : static_cast<unsigned>(only);
   const NodeState& first = state_->nodes[from];
@@ -234,7 +239,7 @@ void Heap::prepare_books() {
     books += (Magazine::size(size_class.magazine) * 3 + slab::bitmap_bytes(size_class)) * node_count_;
   }
   state_->arena.prepare(books);
-  own_slot_slow();
+  if (thread_slot() != kNoSlot) own_slot_slow();
 }
 
 Error Heap::set_limit(Bytes limit, NodeId node) {

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "platform/log.h"
+#include "platform/mapping_advice.h"
 #include "platform/node_binding.h"
 #include "platform/page_advice.h"
 
@@ -46,12 +47,6 @@ int populate(void* at, Bytes size) {
   return result;
 }
 
-Error explain_mapping_failure(Bytes size, int error) {
-  return make_error(ErrorCode::kNoMemory, "the kernel gives no memory for %s (%s); look at %s", size_text(size).text,
-                    std::strerror(error),
-                    error == ENOMEM ? "vm.overcommit_memory, vm.max_map_count and free memory" : "ulimit -a");
-}
-
 }  // namespace
 
 Error commit_huge(void* at, Bytes size, Bytes page_size, NodeId node) {
@@ -61,9 +56,9 @@ Error commit_huge(void* at, Bytes size, Bytes page_size, NodeId node) {
   const int size_flag = std::countr_zero(page_size.rep) << MAP_HUGE_SHIFT;
   void* const p = mmap(at, size.rep, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE | MAP_FIXED | size_flag, -1, 0);
-  if (p == MAP_FAILED) return explain_mapping_failure(size, errno);
+  if (p == MAP_FAILED) return explain_no_mapping(size, errno);
   if (const Error error = place(at, size, node); !error.ok()) return error;
-  if (madvise(at, size.rep, MADV_DONTFORK) != 0) return explain_mapping_failure(size, errno);
+  if (madvise(at, size.rep, MADV_DONTFORK) != 0) return explain_no_mapping(size, errno);
   if (const int error = populate(at, size); error != 0) {
     return make_error(ErrorCode::kNoMemory, "no %s of hugetlb pages (%s)", size_text(size).text, std::strerror(error));
   }
@@ -71,7 +66,7 @@ Error commit_huge(void* at, Bytes size, Bytes page_size, NodeId node) {
 }
 
 Error commit_small(void* at, Bytes size, bool transparent, NodeId node) {
-  if (mprotect(at, size.rep, PROT_READ | PROT_WRITE) != 0) return explain_mapping_failure(size, errno);
+  if (mprotect(at, size.rep, PROT_READ | PROT_WRITE) != 0) return explain_no_mapping(size, errno);
   if (const Error error = place(at, size, node); !error.ok()) return error;
   // Advice only; a kernel without transparent huge pages refuses both.
   madvise(at, size.rep, transparent ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
