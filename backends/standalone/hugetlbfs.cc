@@ -64,9 +64,10 @@ Result<HugetlbfsMount> look_at_hugetlbfs(const char* directory) {
                       std::strerror(errno));
   }
   if (status.f_type != HUGETLBFS_MAGIC) {
-    return make_error(ErrorCode::kInvalid,
-                      "directory %s is in no hugetlbfs; mount one there: sudo mount -t hugetlbfs -o pagesize=2M none %s",
-                      directory, directory);
+    return make_error(
+        ErrorCode::kInvalid,
+        "directory %s is in no hugetlbfs; mount one there: sudo mount -t hugetlbfs -o pagesize=2M none %s", directory,
+        directory);
   }
   if (access(directory, W_OK | X_OK) != 0) {
     return make_error(ErrorCode::kPermission, "directory %s: %s; sudo chmod 1777 %s", directory, std::strerror(errno),

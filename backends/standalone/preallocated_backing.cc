@@ -113,7 +113,8 @@ Result<Region> PreallocatedBacking::take(Pool& pool, Bytes size, Bytes align, st
   }
   const std::size_t units = size / unit_;
   UnitMap::Grid grid;
-  if (align > unit_) grid = {align / unit_, reinterpret_cast<std::uintptr_t>(pool.all.base) / unit_.rep % (align / unit_)};
+  if (align > unit_)
+    grid = {align / unit_, reinterpret_cast<std::uintptr_t>(pool.all.base) / unit_.rep % (align / unit_)};
   const std::size_t first = pool.taken.find_clear(units, from, grid);
   if (first == UnitMap::kNone) {
     return make_error(ErrorCode::kNoMemory,

@@ -47,9 +47,9 @@ Error explain_file(const char* what, const char* name, int error) {
                              : error == ENOSPC                  ? "; the mount's nr_inodes= or size= is used up"
                                                                 : "";
   const bool short_of = error == EMFILE || error == ENFILE || error == ENOSPC || error == ENOMEM;
-  return make_error(short_of                                ? ErrorCode::kNoMemory
-                    : error == EACCES || error == EPERM     ? ErrorCode::kPermission
-                                                            : ErrorCode::kUnsupported,
+  return make_error(short_of                            ? ErrorCode::kNoMemory
+                    : error == EACCES || error == EPERM ? ErrorCode::kPermission
+                                                        : ErrorCode::kUnsupported,
                     "%s %s: %s%s", what, name, std::strerror(error), advice);
 }
 
@@ -99,8 +99,8 @@ RegionFiles::~RegionFiles() {
 
 // ---- when the backing is made
 
-Error RegionFiles::open(const StandaloneOptions& options, const HugetlbfsMount& mount,
-                        std::span<const PageKind> kinds, const Topology& topology, Bytes window) {
+Error RegionFiles::open(const StandaloneOptions& options, const HugetlbfsMount& mount, std::span<const PageKind> kinds,
+                        const Topology& topology, Bytes window) {
   files_ = options.files;
   if (!used()) return {};
   if (files_ == FileKind::kMemfd) return open_lists(kinds, topology, window);
