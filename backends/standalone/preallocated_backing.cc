@@ -176,16 +176,17 @@ Error PreallocatedBacking::iova(Region& region, std::span<Iova> pages) {
 
 }  // namespace
 
-Bytes share_of_node(Bytes size, Bytes unit, const Topology& topology, unsigned& nodes) {
-  nodes = 0;
+NodeShares share_among_nodes(Bytes size, Bytes unit, const Topology& topology) {
+  std::size_t nodes = 0;
   for (const NodeInfo& node : topology.nodes()) nodes += node.memory.rep != 0 ? 1 : 0;
-  return round_up(Bytes{(size.rep + nodes - 1) / std::max(nodes, 1u)}, unit);
+  if (nodes == 0) return {};
+  const Bytes each = round_up(Bytes{(size.rep + nodes - 1) / nodes}, unit);
+  return {each, each * nodes};
 }
 
 Result<std::unique_ptr<Backing>> make_preallocated_backing(std::unique_ptr<Backing> from, Bytes size,
                                                            const Topology& topology) {
-  unsigned nodes = 0;
-  const Bytes share = share_of_node(size, from->region_unit(), topology, nodes);
+  const Bytes share = share_among_nodes(size, from->region_unit(), topology).each;
   std::unique_ptr<PreallocatedBacking> backing(new (std::nothrow) PreallocatedBacking(std::move(from), topology));
   if (backing == nullptr) return make_error(ErrorCode::kNoMemory, "no memory for a backing");
   for (const NodeInfo& node : topology.nodes()) {

@@ -15,7 +15,11 @@ namespace fastmem {
 Result<std::unique_ptr<Backing>> make_preallocated_backing(std::unique_ptr<Backing> from, Bytes size,
                                                            const Topology& topology);
 
-// What each of the nodes with memory gives for `size` bytes in all.
-Bytes share_of_node(Bytes size, Bytes unit, const Topology& topology, unsigned& nodes);
+// What each of the nodes with memory gives for `size` bytes in all, and all of them together.
+struct NodeShares {
+  Bytes each;
+  Bytes all;
+};
+NodeShares share_among_nodes(Bytes size, Bytes unit, const Topology& topology);
 
 }  // namespace fastmem

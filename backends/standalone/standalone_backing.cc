@@ -172,9 +172,8 @@ Result<std::unique_ptr<Backing>> make_standalone_backing(const StandaloneOptions
   }
   if (options.preallocate.rep == 0) return make_plain(options, topology, inventory, *choice, mount, Bytes{});
 
-  unsigned nodes = 0;
   const Bytes unit = std::max(kRegionUnit, page_size_of(choice->best()));
-  const Bytes all = share_of_node(options.preallocate, unit, topology, nodes) * nodes;
+  const Bytes all = share_among_nodes(options.preallocate, unit, topology).all;
   // Only until the memory is taken does anybody report.
   SumProgress sum{options.progress, options.progress_context, 0, all.rep};
   StandaloneOptions of_pools = options;
