@@ -93,7 +93,10 @@ RegionFiles::~RegionFiles() {
   for (std::size_t i = 0; i < spares_; ++i) {
     if (spare_[i].fd >= 0) close(spare_[i].fd);
   }
-  if (lock_ >= 0) close(lock_);
+  if (lock_ >= 0) {
+    if (getpid() == owner_) unlinkat(directory_, FilePath("%s.lock", prefix_).c_str(), 0);
+    close(lock_);
+  }
   if (directory_ >= 0) close(directory_);
 }
 
@@ -132,13 +135,14 @@ Error RegionFiles::lock_prefix() {
     lock_ = openat(directory_, name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock_ < 0) return explain_file("file", name.c_str(), errno);
     if (!is_locked_by_me(lock_)) {
+      close(std::exchange(lock_, -1));
       return make_error(ErrorCode::kBusy,
                         "files of prefix %s in %s are kept by another process, or backing, that lives; choose another "
                         "file_prefix",
                         prefix_, mount_.directory);
     }
     if (status_of(lock_).st_nlink != 0) return {};
-    close(lock_);  // removed as stale between open() and flock()
+    close(lock_);  // removed between open() and flock()
   }
 }
 

@@ -9,6 +9,8 @@
 // Invariant: the bytes of a file that no region has are holes, but for what an earlier process left (`dirty`).
 #pragma once
 
+#include <unistd.h>
+
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -83,7 +85,8 @@ class RegionFiles {
   char prefix_[48] = {};
   HugetlbfsMount mount_;
   int directory_ = -1;
-  int lock_ = -1;
+  int lock_ = -1;  // .lock, while it is this process's
+  const pid_t owner_ = getpid();
   unsigned lists_ = 0;
   std::array<List, kMostLists> list_{};
   std::atomic<std::uint32_t> next_number_{0};  // relaxed: only unique

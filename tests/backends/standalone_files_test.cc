@@ -219,12 +219,14 @@ TEST_CASE("files have no names, unless they are kept") {
   }
   StandaloneOptions options = in_files(mount, FileKind::kHugetlbfs, true);
   options.file_prefix = "mine";
-  const auto backing = must_make(options);
+  auto backing = must_make(options);
   const Region region = must_reserve(*backing, kUnit);
   CHECK(mount.names().size() == 2);  // and the lock
   for (const std::string& name : mount.names()) CHECK(name.starts_with("mine."));
   backing->release(region);
   CHECK(mount.names().size() == 1);
+  backing.reset();
+  CHECK(mount.names().empty());
 }
 
 // ---- what is kept, and reused
