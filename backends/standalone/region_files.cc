@@ -42,6 +42,17 @@ struct stat status_of(int fd) {
   return status;
 }
 
+// In a directory that everybody may write to, a file of somebody else's must not become a heap.
+bool belongs_to_me(int fd) {
+  const struct stat status = status_of(fd);
+  return S_ISREG(status.st_mode) && status.st_uid == geteuid() && (status.st_mode & 077) == 0;
+}
+
+Error explain_not_mine(const char* directory, const char* name) {
+  return make_error(ErrorCode::kPermission, "file %s/%s is not this user's alone; choose another file_prefix",
+                    directory, name);
+}
+
 Error explain_file(const char* what, const char* name, int error) {
   const char* const advice = error == EMFILE || error == ENFILE ? "; raise ulimit -n, or use one file for all regions"
                              : error == ENOSPC                  ? "; the mount's nr_inodes= or size= is used up"
@@ -132,8 +143,12 @@ Error RegionFiles::open_directory() {
 Error RegionFiles::lock_prefix() {
   const FilePath name("%s.lock", prefix_);
   for (;;) {
-    lock_ = openat(directory_, name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    lock_ = openat(directory_, name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (lock_ < 0) return explain_file("file", name.c_str(), errno);
+    if (!belongs_to_me(lock_)) {
+      close(std::exchange(lock_, -1));
+      return explain_not_mine(mount_.directory, name.c_str());
+    }
     if (!is_locked_by_me(lock_)) {
       close(std::exchange(lock_, -1));
       return make_error(ErrorCode::kBusy,
@@ -150,7 +165,7 @@ void RegionFiles::remove_stale() {
   for_each_name(directory_, prefix_, [this](const char* name, const char*) {
     const int fd = openat(directory_, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) return;
-    if (is_locked_by_me(fd) && unlinkat(directory_, name, 0) == 0) {
+    if (belongs_to_me(fd) && is_locked_by_me(fd) && unlinkat(directory_, name, 0) == 0) {
       log(LogLevel::kInfo, "standalone backing: removed %s/%s, which a dead process left behind", mount_.directory,
           name);
     }
@@ -184,6 +199,10 @@ Error RegionFiles::open_list(PageKind kind, NodeId node, Bytes window) {
     fd = made.fd;
   }
   if (fd < 0) return explain_file("file", name.c_str(), errno);
+  if (keep_ && !belongs_to_me(fd)) {
+    close(fd);
+    return explain_not_mine(mount_.directory, name.c_str());
+  }
   if (const Error error = set_size(fd, window.rep, name.c_str()); !error.ok()) {
     close(fd);
     return error;
@@ -206,7 +225,7 @@ Error RegionFiles::collect_spares() {
     if (node >= kAnyNode.rep || spares_ == found) return;
     const int fd = openat(directory_, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) return;
-    if (!is_locked_by_me(fd)) {
+    if (!belongs_to_me(fd) || !is_locked_by_me(fd)) {
       close(fd);
       return;
     }

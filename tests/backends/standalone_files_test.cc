@@ -320,6 +320,39 @@ TEST_CASE("a prefix that begins with another one is another one") {
   CHECK(mount.names().size() == names);
 }
 
+TEST_CASE("files of another user, or open to others, become nobody's heap") {
+  if (!has_free_2m(2)) FM_SKIP("too few free 2 MiB hugetlb pages");
+  const HugetlbMount mount;
+  if (!mount.usable()) FM_SKIP(mount.why_not());
+  const std::string file = mount.directory() + std::string("/fastmem.n0-0");
+  const std::string list = mount.directory() + std::string("/fastmem.n") + std::to_string(node().rep);
+  for (const bool others : {false, true}) {
+    for (const std::string& path : {file, list}) {
+      const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+      REQUIRE(fd >= 0);
+      if (others) CHECK(fchown(fd, 65534, 65534) == 0);
+      if (!others) CHECK(fchmod(fd, 0666) == 0);
+      CHECK(allocate_in_file({fd, 0}, kUnit, node()) == 0);
+      close(fd);
+    }
+    {
+      const auto backing = must_make(in_files(mount, FileKind::kHugetlbfs, true));
+      const Region region = must_reserve(*backing, kUnit);
+      CHECK(region.zeroed);
+      struct stat mine = {};
+      struct stat theirs = {};
+      CHECK((fstat(region.fd, &mine) == 0 && stat(file.c_str(), &theirs) == 0));
+      CHECK(mine.st_ino != theirs.st_ino);
+      backing->release(region);
+    }
+    CHECK(make(in_files(mount, FileKind::kHugetlbfsList, true)).code() == ErrorCode::kPermission);
+    must_make(in_files(mount, FileKind::kHugetlbfsList, false));
+    CHECK(access(file.c_str(), F_OK) == 0);  // not ours to remove
+    unlink(file.c_str());
+    unlink(list.c_str());
+  }
+}
+
 // ---- shortage
 
 void check_full(const HugetlbMount& mount, FileKind files) {
