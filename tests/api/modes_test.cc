@@ -92,7 +92,7 @@ TEST_CASE("a heap in a hugetlbfs") {
     config.file_prefix = "kept";
     const CHeap heap(config);
     REQUIRE(heap.alloc(1000) != nullptr);
-    CHECK(mount.names().size() == 2);
+    CHECK(mount.names().size() >= 2);  // the lock, and a file, or a list for each node
     check_refused(config, EBUSY);
     CHECK(says(error_text(), "file_prefix"));
   }

@@ -18,6 +18,7 @@
 #include "backends/standalone/page_commit.h"
 #include "backends/standalone/standalone_backing.h"
 #include "platform/machine_topology.h"
+#include "platform/node_binding.h"
 #include "platform/pages.h"
 #include "tests/support/child_process.h"
 #include "tests/support/fake_root.h"
@@ -158,6 +159,78 @@ TEST_CASE("the child of a fork has no memory in files, and gets none") {
   backing->release(region);
 }
 
+// ---- nodes
+
+std::vector<NodeId> nodes_with_memory() {
+  std::vector<NodeId> nodes;
+  for (const NodeInfo& info : machine_topology().nodes()) {
+    if (info.memory.rep != 0) nodes.push_back(info.id);
+  }
+  return nodes;
+}
+
+void check_nodes(const StandaloneOptions& options) {
+  const auto backing = must_make(options);
+  for (const NodeId id : nodes_with_memory()) {
+    const Result<Region> region = backing->reserve(kUnit * 2, id, Contiguity::kAny);
+    REQUIRE_MESSAGE(region.ok(), std::string(region.ok() ? "" : region.error().text));
+    const auto check = [&] {
+      for (std::size_t at = 0; at < region.value().size.rep; at += 4096) {
+        bytes_of(region.value())[at] = 1;
+        REQUIRE(node_of_page(bytes_of(region.value()) + at) == id);
+      }
+    };
+    check();
+    REQUIRE(backing->discard(region.value(), kUnit, kUnit).ok());
+    REQUIRE(backing->restore(region.value(), kUnit, kUnit).ok());
+    check();
+    backing->release(region.value());
+  }
+}
+
+TEST_CASE("a file's pages lie on the node that was asked, restored ones too") {
+  if (nodes_with_memory().size() < 2) FM_SKIP("one node has all memory");
+  check_nodes(in_memfd(PageKind::kSmall));
+  for (const NodeId id : nodes_with_memory()) {
+    if (read_huge_pages(kMiB * 2).usable(id) < 2) FM_SKIP("too few free 2 MiB hugetlb pages");
+  }
+  check_nodes(in_memfd(PageKind::kHuge2M));
+  const HugetlbMount mount;
+  if (!mount.usable()) FM_SKIP(mount.why_not());
+  check_nodes(in_files(mount, FileKind::kHugetlbfs));
+  check_nodes(in_files(mount, FileKind::kHugetlbfsList));
+}
+
+TEST_CASE("fallocate() takes pages of the named node, and the thread's policy comes back") {
+  if (nodes_with_memory().size() < 2) FM_SKIP("one node has all memory");
+  for (const NodeId id : nodes_with_memory()) {
+    if (read_huge_pages(kMiB * 2).usable(id) < 2) FM_SKIP("too few free 2 MiB hugetlb pages");
+  }
+  const FileBytes file{memfd_create("fastmem-test", MFD_CLOEXEC | MFD_HUGETLB), 0};
+  REQUIRE(ftruncate(file.fd, static_cast<off_t>((kUnit * 2).rep)) == 0);
+  auto* const at = static_cast<char*>(
+      mmap(nullptr, (kUnit * 2).rep, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file.fd, 0));
+  REQUIRE(static_cast<void*>(at) != MAP_FAILED);
+  const NodeId first = nodes_with_memory().front();
+  const ThreadOnNode outer(first);  // a policy of the caller's own
+  for (const NodeId id : nodes_with_memory()) {
+    REQUIRE(allocate_in_file(file, kUnit * 2, id) == 0);
+    at[0] = 1;
+    at[kUnit.rep] = 1;
+    CHECK(node_of_page(at) == id);
+    CHECK(node_of_page(at + kUnit.rep) == id);
+    CHECK(punch_hole(file, kUnit * 2));
+    auto* const small =
+        static_cast<char*>(mmap(nullptr, kMiB.rep, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    REQUIRE(static_cast<void*>(small) != MAP_FAILED);
+    small[0] = 1;
+    CHECK(node_of_page(small) == first);
+    munmap(small, kMiB.rep);
+  }
+  munmap(at, (kUnit * 2).rep);
+  close(file.fd);
+}
+
 // ---- nothing is left behind
 
 void take_and_die(const StandaloneOptions& options, Bytes size, char mark) {
@@ -235,7 +308,7 @@ void check_reuse(const HugetlbMount& mount, FileKind files) {
   const StandaloneOptions options = in_files(mount, files, true);
   take_and_die(options, kUnit * 2, 0x77);
   const std::size_t names = mount.names().size();
-  CHECK(names == 2);
+  CHECK(names >= 2);  // the lock, and a file, or a list for each node
   const int directory = open(mount.directory(), O_RDONLY | O_DIRECTORY);
   CHECK(hugetlbfs_room(directory) == kUnit * 2);
   {
