@@ -21,6 +21,8 @@ namespace fastmem {
 using core::ClassStats;
 using core::HeapStats;
 using core::IovaSegment;
+using core::MemoryEvent;
+using core::MemoryListener;
 using core::Misuse;
 using core::NodeStats;
 using core::Profile;
@@ -141,6 +143,14 @@ class Heap {
   void flush() { heap_->flush(); }
   /// Free memory goes back to the system: every thread's caches, empty slabs, wholly free regions. Returns what went.
   Bytes trim() { return heap_->trim(); }
+
+  /// From now on the listener hears of every region after it came and before it goes, and first of those that are held;
+  /// it can refuse growth. See core/memory_events.h: what its callbacks must not do, above all (call a heap, fork).
+  /// kInvalid, kExists (the name), kNoSpace (8 are there), or what its came() answered for memory that is held: then it
+  /// was told goes() of what it had taken, and is not added.
+  Error listen(const MemoryListener& listener) { return heap_->add_listener(listener); }
+  /// It hears goes() for what is held, and nothing more. kNotFound.
+  Error unlisten(const char* name) { return heap_->remove_listener(name); }
 
   unsigned classes() const { return heap_->classes().count; }
   /// Of class 0 .. classes() - 1.

@@ -93,6 +93,7 @@ Error Heap::grow_by(unsigned node, Bytes wanted, Bytes at_least) {
   const Bytes least = round_up(at_least, unit);
   if (most < least) return limit_reached(id, pages.limit(), pages.held());
   Bytes size = std::clamp(round_up(wanted, unit), least, most);
+  if (const Error veto = ask_listeners(id, size, pages.held()); !veto.ok()) return veto;
   for (;;) {
     Result<Region> region = backing_->reserve(size, id, Contiguity::kAny);
     if (region.ok()) return install_region(*region, node);
@@ -116,6 +117,7 @@ Error Heap::install_region(const Region& region, unsigned node) {
   FM_CHECK(is_power_of_two(region.page_size.rep) && region.page_size <= region.size);
   const Bytes map_bytes{granules * sizeof(std::uint16_t)};
   const Bytes extent_bytes{granules * sizeof(Extent)};
+  const LockGuard telling(listeners_.mutex);
   const bool map_open = state_->arena.open_table(map_.entries(first), map_bytes);
   const bool both_open = map_open && state_->arena.open_table(&state_->extents[first], extent_bytes);
   const RegionNumber number = both_open ? state_->regions.add(region, node) : kNoRegion;
@@ -127,9 +129,25 @@ Error Heap::install_region(const Region& region, unsigned node) {
   }
   for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = number;
   add_leak_root(region.base, region.size);
+  if (const Error veto = tell_came(number); !veto.ok()) {
+    uninstall_region(number);
+    return veto;
+  }
   state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes);
   state_->nodes[node].note_arrival();
   return {};
+}
+
+// Nothing lies in it any more.
+void Heap::uninstall_region(RegionNumber number) {
+  const Region region = state_->regions[number].region;
+  const std::size_t first = map_.granule_of(region.base);
+  const std::size_t granules = region.size.rep / kGranule;
+  for (std::size_t g = 0; g < granules; ++g) state_->extents[static_cast<ExtentIndex>(first + g)].region = kNoRegion;
+  state_->arena.close_table(Bytes{granules * (sizeof(std::uint16_t) + sizeof(Extent))});
+  state_->regions.remove(number);
+  remove_leak_root(region.base, region.size);
+  backing_->release(region);
 }
 
 // Before memory is called short: every cache and every depot of the node back into slabs, every empty slab to the page
@@ -152,6 +170,7 @@ bool Heap::reclaim_slow(unsigned node) {
 // ---- what users ask for -----------------------------------------------------------------------------------------------
 
 Error Heap::reserve(Bytes size, NodeId node) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const int only = node == kAnyNode ? -1 : node_index(node);
   if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
   if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
@@ -199,6 +218,7 @@ Error Heap::reserve(Bytes size, NodeId node) {
 // class need.
 void Heap::prepare_books() {
   for (unsigned i = 1; i <= state_->regions.highest(); ++i) {
+    const LockGuard telling(listeners_.mutex);  // it stays
     const RegionInfo& info = state_->regions[static_cast<RegionNumber>(i)];
     if (!info.present) continue;
     const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
@@ -216,6 +236,7 @@ void Heap::prepare_books() {
 }
 
 Error Heap::set_limit(Bytes limit, NodeId node) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const int only = node == kAnyNode ? -1 : node_index(node);
   if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
   const LockGuard guard(admin_);
@@ -242,6 +263,7 @@ Result<Bytes> Heap::limit(NodeId node) const {
 
 // Who flushes wants others to have the memory, of whatever class: depots do not keep it either.
 void Heap::flush() {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   if (thread_slot() != kNoSlot) flush_slot(thread_slot());
   if (lost_) return;
   for (unsigned n = 0; n < node_count_; ++n) {
@@ -251,6 +273,7 @@ void Heap::flush() {
 }
 
 Bytes Heap::trim() {
+  if (refuse_in_callback() != ErrorCode::kOk) return {};
   if (lost_) return {};
   const LockGuard guard(admin_);
   for (unsigned n = 0; n < node_count_; ++n) reclaim_slow(n);
@@ -261,22 +284,25 @@ Bytes Heap::release_free_regions() {
   Bytes released;
   for (unsigned i = 1; i <= state_->regions.highest(); ++i) {
     const auto number = static_cast<RegionNumber>(i);
-    const RegionInfo& info = state_->regions[number];
-    if (!info.present) continue;
-    const Region region = info.region;
-    const auto first = static_cast<ExtentIndex>(map_.granule_of(region.base));
-    const auto granules = static_cast<std::uint32_t>(region.size.rep / kGranule);
-    const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
-    if (!state_->nodes[info.node].pages.remove_region(first, granules, books)) continue;
-    for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = kNoRegion;
-    state_->arena.close_table(books);
-    state_->regions.remove(number);
-    remove_leak_root(region.base, region.size);
-    backing_->release(region);
-    const LockGuard growing(state_->nodes[info.node].growth);
-    forget_refusals(state_->nodes[info.node]);
-    state_->nodes[info.node].note_arrival();
-    released += region.size;
+    Bytes size;
+    unsigned node;
+    {
+      const LockGuard telling(listeners_.mutex);
+      const RegionInfo& info = state_->regions[number];
+      if (!info.present) continue;
+      const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
+      const auto granules = static_cast<std::uint32_t>(info.region.size.rep / kGranule);
+      const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
+      if (!state_->nodes[info.node].pages.remove_region(first, granules, books)) continue;
+      size = info.region.size;
+      node = info.node;
+      tell_goes(number);
+      uninstall_region(number);
+    }
+    const LockGuard growing(state_->nodes[node].growth);
+    forget_refusals(state_->nodes[node]);
+    state_->nodes[node].note_arrival();
+    released += size;
   }
   return released;
 }

@@ -20,6 +20,7 @@ RegionNumber RegionTable::add(const Region& region, unsigned node) {
   info.region = region;
   info.node = node;
   info.page_shift = static_cast<unsigned>(std::countr_zero(region.page_size.rep));
+  info.table = nullptr;
   info.iova.store(IovaState::kUnknown, std::memory_order_relaxed);
   info.present.store(true, std::memory_order_release);
   if (number > highest) highest_.store(static_cast<RegionNumber>(number), std::memory_order_release);
@@ -29,8 +30,9 @@ RegionNumber RegionTable::add(const Region& region, unsigned node) {
 void RegionTable::remove(RegionNumber number) {
   const LockGuard guard(mutex_);
   RegionInfo& info = (*this)[number];
-  if (info.iova.load(std::memory_order_relaxed) == IovaState::kTable) {
+  if (info.table != nullptr) {
     arena_->recycle(info.table, Bytes{info.region.size / info.region.page_size * sizeof(Iova)});
+    info.table = nullptr;
   }
   info.iova.store(IovaState::kUnknown, std::memory_order_relaxed);
   info.present.store(false, std::memory_order_relaxed);
@@ -55,6 +57,20 @@ Iova RegionTable::iova_of(RegionNumber number, const void* p, Backing& backing, 
     error = ask(info, backing);
     if (!error.ok()) return kBadIova;
   }
+}
+
+Result<std::span<const Iova>> RegionTable::pages_of(RegionNumber number, Backing& backing) {
+  RegionInfo& info = (*this)[number];
+  Error error;
+  if (iova_of(number, info.region.base, backing, error) == kBadIova) return error;
+  const std::size_t pages = info.region.size / info.region.page_size;
+  if (info.table == nullptr) {  // one run: it gets a table all the same, so that there is one when the region goes
+    auto* const table = static_cast<Iova*>(arena_->take(Bytes{pages * sizeof(Iova)}));
+    if (table == nullptr) return make_error(ErrorCode::kNoMemory, "no memory for a table of %zu IOVAs", pages);
+    for (std::size_t i = 0; i < pages; ++i) table[i] = Iova{info.run.rep + i * info.region.page_size.rep};
+    info.table = table;
+  }
+  return std::span<const Iova>(info.table, pages);
 }
 
 // What was unavailable may be there by now (a right granted, a limit raised): it is asked again each time.

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 
 #include "core/arena.h"
 #include "platform/backing.h"
@@ -29,7 +30,7 @@ struct RegionInfo {
   std::atomic<bool> present;  // release: publishes region, node and page_shift; pairs with Heap::release_free_regions()
   std::atomic<IovaState> iova;  // release: publishes run and table; pairs with RegionTable::iova_of()
   Iova run;                     // kOneRun: of the first byte
-  Iova* table;                  // kTable: of each page
+  Iova* table;                  // of each page: kTable, or pages_of() was asked
 };
 
 class RegionTable {
@@ -45,6 +46,8 @@ class RegionTable {
 
   // The IOVA of a byte of the region; kBadIova and an error when there is none.
   Iova iova_of(RegionNumber number, const void* p, Backing& backing, Error& error) FM_EXCLUDES(mutex_);
+  // One IOVA for each page, which stay until the region goes; for the one caller at a time that tells listeners.
+  Result<std::span<const Iova>> pages_of(RegionNumber number, Backing& backing) FM_EXCLUDES(mutex_);
   bool is_one_run(RegionNumber number) {
     return (*this)[number].iova.load(std::memory_order_acquire) == IovaState::kOneRun;
   }
