@@ -103,8 +103,8 @@ TEST_CASE("every object lies in memory that was announced") {
 TEST_CASE("regions come with the addresses that a device is told") {
   fastmem_config_t config = test::small_config();
   config.iova_mode = FASTMEM_IOVA_VA;
-  const CHeap heap(config);
   Recorder r;
+  const CHeap heap(config);
   const fastmem_listener_t l = r.listener(FASTMEM_LISTEN_IOVAS);
   REQUIRE(fastmem_listen(heap, &l) == 0);
   void* const p = heap.alloc(5000);
@@ -117,8 +117,8 @@ TEST_CASE("regions come with the addresses that a device is told") {
 }
 
 TEST_CASE("where there are no addresses for a device, growth says so") {
-  const CHeap heap;
   Recorder r;
+  const CHeap heap;
   const fastmem_listener_t l = r.listener(FASTMEM_LISTEN_IOVAS);
   REQUIRE(fastmem_listen(heap, &l) == 0);
   CHECK(heap.alloc(100) == nullptr);
@@ -130,8 +130,8 @@ TEST_CASE("where there are no addresses for a device, growth says so") {
 }
 
 TEST_CASE("a veto reaches the allocation's error text, by came() and by may_grow()") {
-  const CHeap heap;
   Recorder r;
+  const CHeap heap;
   const fastmem_listener_t l = r.listener();
   REQUIRE(fastmem_listen(heap, &l) == 0);
   r.on_came = [](const fastmem_memory_t&) { return fastmem_refuse(-ENOSPC, "the card has no entry left"); };
@@ -156,8 +156,8 @@ TEST_CASE("a veto reaches the allocation's error text, by came() and by may_grow
 }
 
 TEST_CASE("arguments") {
-  const CHeap heap;
   Recorder r;
+  const CHeap heap;
   fastmem_listener_t l = r.listener();
   CHECK(fastmem_listen(heap, nullptr) == -EINVAL);
   l.struct_size = 0;
@@ -230,8 +230,8 @@ void call_everything(fastmem_heap_t* heap, void* object, fastmem_handle_t handle
 
 // First of all tests that make the default heap.
 TEST_CASE("a callback does not make the default heap") {
-  const CHeap heap;
   Recorder r;
+  const CHeap heap;
   r.on_came = [](const fastmem_memory_t&) {
     errno = 0;
     CHECK(fastmem_alloc(100, 0, 0) == nullptr);
@@ -252,6 +252,7 @@ TEST_CASE("a callback does not make the default heap") {
 }
 
 TEST_CASE("no callback reaches a heap: its own, another, the default one") {
+  Recorder r;
   const CHeap heap, other;
   void* const mine = heap.alloc(100);
   void* const others = other.alloc(100);
@@ -268,7 +269,6 @@ TEST_CASE("no callback reaches a heap: its own, another, the default one") {
     call_everything(nullptr, by_default, default_handle);
     return 0;
   };
-  Recorder r;
   r.on_came = [&](const fastmem_memory_t&) { return reenter(); };
   r.on_may_grow = [&](int, std::size_t, std::size_t) { return reenter(); };
   r.on_goes = [&] { reenter(); };
@@ -289,7 +289,7 @@ TEST_CASE("no callback reaches a heap: its own, another, the default one") {
 
 TEST_CASE("in C++") {
   Config config;
-  config.pages = PageKind::k4K;
+  config.pages = PageKind::kSmall;
   config.region_size = config.first_region = kMiB * 2;
   config.address_space = kGiB;
   Result<Heap> heap = Heap::create(config);
