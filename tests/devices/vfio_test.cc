@@ -93,9 +93,10 @@ class FakeKernel : public VfioKernel {
             fits ? static_cast<__u32>(ranges_at) : 0};
     std::memcpy(info, &head, sizeof(head));
     if (!fits) return 0;
-    vfio_iommu_type1_info_cap_iova_range cap = {};
+    vfio_iommu_type1_info_cap_iova_range cap;
     cap.header = {VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, 1, tells_limit ? static_cast<__u32>(avail_at) : 0};
     cap.nr_iovas = static_cast<__u32>(ranges.size());
+    cap.reserved = 0;
     std::memcpy(info + ranges_at, &cap, sizeof(cap));
     std::memcpy(info + ranges_at + sizeof(cap), ranges.data(), ranges.size() * sizeof(vfio_iova_range));
     const vfio_iommu_type1_info_dma_avail avail = {{VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, 1, 0},
