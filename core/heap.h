@@ -59,7 +59,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // The topology outlives the heap, and so does the backing unless the heap owns it (it then goes with the heap, also
   // when none comes to be).
   static Result<Heap*> create(const HeapConfig& config);
-  // No other thread may use the heap any more. Live objects go too.
+  // No other thread may use the heap any more. Live objects go too. Refused in a listener's callback: the heap stays.
   void destroy();
 
   // Stands where a heap will be: it has nothing and refuses everything with kNotReady, so that the hot path of a heap

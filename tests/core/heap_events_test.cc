@@ -71,7 +71,8 @@ class Recorder {
     ++cames;
     const Region region = heap_.backing.region_of(memory.base);
     FM_CHECK(region.base == memory.base && region.size == memory.size && region.node == memory.node);
-    FM_CHECK(region.page_size == memory.page_size && memory.fd == region.fd);
+    FM_CHECK(region.page_size == memory.page_size);
+    FM_CHECK(region.fd == memory.fd && region.fd_offset == memory.fd_offset);
     check_iovas(memory);
     const Error answer = on_came ? on_came() : Error{};
     if (answer.ok()) FM_CHECK(held.emplace(memory.base, memory.size).second);
@@ -121,7 +122,9 @@ void empty(TestHeap& heap, const std::vector<void*>& all) {
 bool says(const Error& error, const char* part) { return std::string(error.text).find(part) != std::string::npos; }
 
 TEST_CASE("what comes and goes is told, in the order of the listeners and back") {
-  TestHeap heap;
+  TestHeap::Setup setup;
+  setup.backing.fd = 42;
+  TestHeap heap(setup);
   std::vector<std::string> log;
   Recorder a(heap, "a"), b(heap, "b");
   a.log = b.log = &log;
@@ -384,6 +387,8 @@ void call_everything(Heap& heap, Handle handle, void* object, void* sized, void*
   CHECK(heap.remove_listener("recorder").code == ErrorCode::kReentered);
   HeapConfig config;
   CHECK(Heap::create(config).code() == ErrorCode::kReentered);
+  heap.destroy();
+  CHECK(refused());
   // What only looks up answers.
   CHECK(heap.usable_size(object) >= 100);
   CHECK(heap.iova_of(object) != kBadIova);

@@ -258,6 +258,36 @@ TEST_CASE("growth, trims and requests by several threads") {
   for (fastmem_uring_t* const b : buffers) CHECK(fastmem_uring_detach(b) == 0);
 }
 
+TEST_CASE("a region above 1 GiB is two buffers") {
+  NEEDS_IO_URING();
+  if (sysconf(_SC_AVPHYS_PAGES) < 4 * 1024 * 256L) FM_SKIP("fewer than 4 GiB of memory are free");
+  Ring ring;
+  fastmem_config_t config = test::small_config();
+  config.region_size = config.first_region = 1026 * kMegabyte;
+  config.address_space = 4096 * kMegabyte;
+  char* base = nullptr;
+  const CHeap heap(config);
+  fastmem_listener_t listener = {};
+  listener.struct_size = sizeof(listener);
+  listener.name = "where";
+  listener.context = &base;
+  listener.came = [](const fastmem_memory_t* memory, void* context) {
+    *static_cast<char**>(context) = static_cast<char*>(memory->base);
+    return 0;
+  };
+  REQUIRE(fastmem_listen(heap, &listener) == 0);
+  fastmem_uring_t* const buffers = fastmem_uring_attach(heap, ring.get(), nullptr);
+  REQUIRE(buffers != nullptr);
+  REQUIRE_MESSAGE(heap.alloc(100) != nullptr, error_text());
+  REQUIRE(base != nullptr);
+  const std::size_t first = 1024 * kMegabyte;
+  CHECK(fastmem_uring_index(buffers, base, first) == 0);
+  CHECK(fastmem_uring_index(buffers, base + first, 2 * kMegabyte) == 1);
+  CHECK(fastmem_uring_index(buffers, base + first - 1, 2) == -EFAULT);  // in two
+  CHECK(fastmem_uring_index(buffers, base + first, 2 * kMegabyte + 1) == -EFAULT);
+  CHECK(fastmem_uring_detach(buffers) == 0);
+}
+
 TEST_CASE("RLIMIT_MEMLOCK is named, and ends growth without a trace") {
   NEEDS_IO_URING();
   const test::ChildResult result = test::run_in_child([]() -> std::string {

@@ -26,6 +26,7 @@ struct FakeBackingOptions {
   bool fork_ends_with_iova = false;  // a region whose IOVAs were asked for is not inherited any more
   bool dirty = false;                // fresh memory has rubbish in it
   std::vector<NodeId> nodes;         // that are there; empty: all
+  int fd = -1;                       // what regions say; the offset is then that in the window
 };
 
 class FakeBacking : public Backing {
@@ -150,6 +151,8 @@ class FakeBacking : public Backing {
     region.zeroed = !options_.dirty;
     region.inherited_by_fork = options_.inherited_by_fork;
     region.cookie = ++cookie_;
+    region.fd = options_.fd;
+    region.fd_offset = first * options_.unit.rep;
     FM_CHECK(mprotect(region.base, size.rep, PROT_READ | PROT_WRITE) == 0);
     if (options_.dirty) make_dirty(region);
     regions_[reinterpret_cast<std::uintptr_t>(region.base)] = region;
