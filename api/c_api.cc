@@ -270,6 +270,7 @@ fastmem_heap_t* fastmem_heap_create(const fastmem_config_t* config) {
 }
 
 int fastmem_heap_destroy(fastmem_heap_t* heap) {
+  if (core::refuse_in_callback() != ErrorCode::kOk) return negative(last_error().code);
   auto* const h = reinterpret_cast<core::Heap*>(heap);
   if (h == nullptr || !core::is_listed(h))
     return negative(fail(ErrorCode::kInvalid, "%p is no heap", static_cast<void*>(heap)));

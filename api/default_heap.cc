@@ -63,6 +63,8 @@ Result<core::Heap*> make_heap(const Config& config) {
 }
 
 Error init_default_heap(const Config& config, bool& existed) {
+  existed = false;
+  if (core::refuse_in_callback() != ErrorCode::kOk) return last_error();
   guard_against_fork();
   const LockGuard guard(g_making);
   existed = existing_default_heap() != nullptr;
@@ -80,6 +82,7 @@ core::Heap* existing_default_heap() {
 
 core::Heap* default_heap_slow() {
   if (core::Heap* const heap = existing_default_heap()) return heap;
+  if (core::refuse_in_callback() != ErrorCode::kOk) return nullptr;
   bool existed = false;
   const Error error = init_default_heap({}, existed);
   if (!error.ok() && !existed) set_last_error(error);

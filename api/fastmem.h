@@ -297,6 +297,61 @@ FASTMEM_API void fastmem_flush(fastmem_heap_t *heap);
  * inside of the others. @return bytes given back */
 FASTMEM_API size_t fastmem_trim(fastmem_heap_t *heap);
 
+/* ---- memory that comes and goes ----------------------------------------------------------------------------------
+ * A listener hears of every region after it came and before it goes, so that it can be mapped for a device; first of
+ * those that are held already. While a heap has a listener its memory comes and goes in whole regions.
+ *
+ * Callbacks run in the thread that makes the heap grow or shrink, one at a time for a heap. Other threads that find
+ * objects go on; those that need memory wait. A callback must not call fastmem, but for fastmem_refuse(),
+ * fastmem_error_text() and what only looks up an address (usable size, IOVA): everything else fails with EDEADLK, for
+ * every heap, and a free leaves the object with its caller. It must not fork, nor wait for a thread that allocates.
+ *
+ * The child of a fork has no listeners, and they are not told of it: what they mapped is the parent's.
+ */
+
+/** A region. */
+typedef struct fastmem_memory {
+  uint32_t struct_size; /**< set by the library */
+  int32_t node;
+  void *base;
+  size_t size;
+  size_t page_size;
+  const uint64_t *iovas; /**< one for each page, the same until it goes; NULL: not asked for */
+  size_t pages;          /**< how many these are */
+  uint64_t fd_offset;
+  int32_t fd; /**< a file whose bytes from fd_offset on these are; -1: there is none to map */
+  int32_t reserved;
+} fastmem_memory_t;
+
+#define FASTMEM_LISTEN_IOVAS \
+  1u /**< regions come with their IOVAs; where none can be told, growth fails with the reason */
+
+/** Every callback may be NULL, but not all of the first three. */
+typedef struct fastmem_listener {
+  uint32_t struct_size; /**< set by the caller: sizeof(fastmem_listener_t) */
+  uint32_t flags;       /**< FASTMEM_LISTEN_IOVAS */
+  const char *name;     /**< for messages and fastmem_unlisten(): 1 to 31 characters, unique in the heap; copied */
+  void *context;
+  /** 0, or a negative errno: the region goes back, those told before hear goes(), and what wanted the memory fails, with
+   * the sentence of fastmem_refuse() in its error text. */
+  int (*came)(const fastmem_memory_t *memory, void *context);
+  void (*goes)(const fastmem_memory_t *memory, void *context);
+  /** Before the system is asked for `size` bytes more than `held` on the node. 0, or a negative errno as came(). */
+  int (*may_grow)(int node, size_t size, size_t held, void *context);
+  /** The last call, after fastmem_unlisten() or the end of the heap: the context is not used any more. */
+  void (*removed)(void *context);
+} fastmem_listener_t;
+
+/**
+ * @return 0, -EINVAL, -EEXIST (the name), -ENOSPC (8 are there), -EDEADLK (from a callback), -ENOMEM, or what came() said
+ *   to memory that is held: it heard goes() for what it had taken, and is not added (removed() is not called).
+ */
+FASTMEM_API int fastmem_listen(fastmem_heap_t *heap, const fastmem_listener_t *listener);
+/** It hears goes() for what is held, then removed(). @return 0, -ENOENT, -EDEADLK (from a callback) */
+FASTMEM_API int fastmem_unlisten(fastmem_heap_t *heap, const char *name);
+/** For a callback that refuses: remembers the sentence, at most 290 characters. @return `error`, a negative errno */
+FASTMEM_API int fastmem_refuse(int error, const char *sentence);
+
 /* ---- size classes ------------------------------------------------------------------------------------------------ */
 
 /** The largest object that could be asked for, were all of the heap's address space memory. */

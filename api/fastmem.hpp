@@ -22,6 +22,8 @@ namespace fastmem {
 using core::ClassStats;
 using core::HeapStats;
 using core::IovaSegment;
+using core::MemoryEvent;
+using core::MemoryListener;
 using core::MemoryStats;
 using core::Misuse;
 using core::NodeStats;
@@ -175,6 +177,14 @@ class Heap {
   /// Free memory goes back to the system, about `most` of it: every thread's caches and empty slabs become free regions, or
   /// free pages inside of regions. Returns what went.
   Bytes trim(Bytes most = kUnlimited) { return heap_->trim(most); }
+
+  /// From now on the listener hears of every region after it came and before it goes, and first of those that are held;
+  /// it can refuse growth. See core/memory_events.h: what its callbacks must not do, above all (call a heap, fork).
+  /// kInvalid, kExists (the name), kNoSpace (8 are there), or what its came() answered for memory that is held: then it
+  /// was told goes() of what it had taken, and is not added.
+  Error listen(const MemoryListener& listener) { return heap_->add_listener(listener); }
+  /// It hears goes() for what is held, and nothing more. kNotFound.
+  Error unlisten(const char* name) { return heap_->remove_listener(name); }
 
   std::size_t largest() const { return heap_->largest(); }
   unsigned classes() const { return heap_->classes().count; }

@@ -118,7 +118,7 @@ constinit Heap Heap::absent(&g_no_cache);
 void Heap::fill_views() { std::fill(views_ + 1, views_ + kMaxSlots, View{no_caches_, no_caches_}); }
 
 Result<Heap*> Heap::create(const HeapConfig& config) {
-  Result<Heap*> heap = build(config);
+  Result<Heap*> heap = refuse_in_callback() == ErrorCode::kOk ? build(config) : last_error();
   if (!heap.ok() && config.owns_backing) delete config.backing;
   return heap;
 }
@@ -179,7 +179,9 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
 }
 
 void Heap::destroy() {
+  if (refuse_in_callback() != ErrorCode::kOk) return;  // it stays
   delist(this);
+  forget_listeners();
   for (unsigned n = 1; n <= state_->regions.highest(); ++n) {
     const RegionInfo& info = state_->regions[static_cast<RegionNumber>(n)];
     if (!info.present) continue;
@@ -196,6 +198,7 @@ void Heap::destroy() {
 // The calling thread's slot: its own, or slot 0, which is shared, when there is none for it.
 // nullptr: the heap is not there for this process.
 Slot* Heap::own_slot_slow() {
+  if (refuse_in_callback() != ErrorCode::kOk) return nullptr;
   if (is_absent()) {
     fail(ErrorCode::kNotReady, "there is no heap yet");
     return nullptr;
@@ -266,6 +269,7 @@ void Heap::lock_for_fork() {
   admin_.lock_for_fork();
   stats_.lock_for_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.lock_for_fork();
+  listeners_.mutex.lock_for_fork();
   state_->regions.mutex().lock_for_fork();
   for (unsigned s = 0; s < kMaxSlots; ++s) {
     if (slot(s) != nullptr) slot(s)->mutex().lock_for_fork();
@@ -283,6 +287,7 @@ void Heap::unlock_after_fork() {
     if (slot(s) != nullptr) slot(s)->mutex().unlock_after_fork();
   }
   state_->regions.mutex().unlock_after_fork();
+  listeners_.mutex.unlock_after_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.unlock_after_fork();
   stats_.unlock_after_fork();
   admin_.unlock_after_fork();
@@ -291,6 +296,8 @@ void Heap::unlock_after_fork() {
 void Heap::reset_in_child() {
   admin_.reset_in_child();
   stats_.reset_in_child();
+  listeners_.reset_in_child();
+  whole_regions_.store(0, std::memory_order_relaxed);
   for (unsigned n = 0; n < node_count_; ++n) {
     state_->nodes[n].growth.reset_in_child();
     state_->nodes[n].pages.mutex().reset_in_child();

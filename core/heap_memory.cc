@@ -101,6 +101,7 @@ Error Heap::add_region(unsigned node, Bytes wanted, const Need& need) {
   const Bytes least = round_up(need.size(), unit);
   if (most < least) return limit_reached(id, pages.limit(), pages.held());
   Bytes size = std::clamp(round_up(wanted, unit), least, most);
+  if (const Error veto = ask_listeners(id, size, pages.held()); !veto.ok()) return veto;
   for (;;) {
     Result<Region> region = ask_backing(node, size, need);
     if (region.ok()) return install_region(*region, node);
@@ -138,6 +139,7 @@ Error Heap::install_region(const Region& region, unsigned node) {
   FM_CHECK(is_power_of_two(region.page_size.rep) && region.page_size <= region.size);
   const Bytes map_bytes{granules * sizeof(std::uint16_t)};
   const Bytes extent_bytes{granules * sizeof(Extent)};
+  const LockGuard telling(listeners_.mutex);
   const bool map_open = state_->arena.open_table(map_.entries(first), map_bytes);
   const bool both_open = map_open && state_->arena.open_table(&state_->extents[first], extent_bytes);
   const auto unit =
@@ -151,9 +153,25 @@ Error Heap::install_region(const Region& region, unsigned node) {
   }
   for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = number;
   add_leak_root(region.base, region.size);
+  if (const Error veto = tell_came(number); !veto.ok()) {
+    uninstall_region(number);
+    return veto;
+  }
   state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes, region.zeroed);
   state_->nodes[node].note_arrival();
   return {};
+}
+
+// Nothing lies in it any more.
+void Heap::uninstall_region(RegionNumber number) {
+  const Region region = state_->regions[number].region;
+  const std::size_t first = map_.granule_of(region.base);
+  const std::size_t granules = region.size.rep / kGranule;
+  for (std::size_t g = 0; g < granules; ++g) state_->extents[static_cast<ExtentIndex>(first + g)].region = kNoRegion;
+  state_->arena.close_table(Bytes{granules * (sizeof(std::uint16_t) + sizeof(Extent))});
+  state_->regions.remove(number);
+  remove_leak_root(region.base, region.size);
+  backing_->release(region);
 }
 
 // Before memory is called short: every cache and every depot of the node back into slabs, every empty slab to the page
@@ -176,6 +194,7 @@ bool Heap::reclaim_slow(unsigned node) {
 // ---- what users ask for -----------------------------------------------------------------------------------------------
 
 Error Heap::reserve(Bytes size, NodeId node) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const int only = node == kAnyNode ? -1 : node_index(node);
   if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
   if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
@@ -226,6 +245,7 @@ Error Heap::reserve(Bytes size, NodeId node) {
 // class need.
 void Heap::prepare_books() {
   for (unsigned i = 1; i <= state_->regions.highest(); ++i) {
+    const LockGuard telling(listeners_.mutex);  // it stays
     const RegionInfo& info = state_->regions[static_cast<RegionNumber>(i)];
     if (!info.present) continue;
     const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
@@ -243,6 +263,7 @@ void Heap::prepare_books() {
 }
 
 Error Heap::set_limit(Bytes limit, NodeId node) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const int only = node == kAnyNode ? -1 : node_index(node);
   if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
   const LockGuard guard(admin_);
@@ -257,6 +278,7 @@ Error Heap::set_limit(Bytes limit, NodeId node) {
 }
 
 void Heap::set_total_limit(Bytes limit) {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   const LockGuard guard(admin_);
   state_->account.limit.store(limit.rep, std::memory_order_relaxed);
   for (unsigned n = 0; n < node_count_; ++n) {
@@ -279,6 +301,7 @@ Result<Bytes> Heap::limit(NodeId node) const {
 
 // Who flushes wants others to have the memory, of whatever class: depots do not keep it either.
 void Heap::flush() {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   if (thread_slot() != kNoSlot) flush_slot(thread_slot());
   if (lost_) return;
   for (unsigned n = 0; n < node_count_; ++n) {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/heap_release.cc -- floor 2 (core). How memory goes back to the system, and pages come again where they had gone.
 // Whole regions go first: they give back their address space and their books. Then pages inside of regions, unless a
-// device may know them. Each node keeps its floor.
+// device may know them or somebody listens, who is told of whole regions. Each node keeps its floor.
 #include <algorithm>
 
 #include "core/heap.h"
-#include "platform/leak_roots.h"
 
 namespace fastmem::core {
 namespace {
@@ -15,6 +14,7 @@ constexpr std::size_t kMostGranules = ~std::uint32_t{0} / 2;  // at once
 }  // namespace
 
 Bytes Heap::trim(Bytes most) {
+  if (refuse_in_callback() != ErrorCode::kOk) return {};
   if (lost_) return {};
   const LockGuard guard(admin_);
   for (unsigned n = 0; n < node_count_; ++n) reclaim_slow(n);
@@ -33,39 +33,31 @@ Bytes Heap::trim(Bytes most) {
 // ---- whole regions ---------------------------------------------------------------------------------------------------
 
 Bytes Heap::release_free_regions(unsigned node, Bytes most) {
-  PageHeap& pages = state_->nodes[node].pages;
+  NodeState& n = state_->nodes[node];
   Bytes released;
   for (unsigned i = 1; i <= state_->regions.highest() && released < most; ++i) {
     const auto number = static_cast<RegionNumber>(i);
+    const LockGuard telling(listeners_.mutex);
     const RegionInfo& info = state_->regions[number];
     if (!info.present || info.node != node) continue;
     const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
     const auto granules = static_cast<std::uint32_t>(info.region.size.rep / kGranule);
     const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
-    const Bytes floor{state_->nodes[node].floor.load(std::memory_order_relaxed)};
-    const Bytes held = pages.held();
-    if (!pages.remove_region(first, granules, books, floor)) continue;
-    released += held - pages.held();
-    for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = kNoRegion;
-    state_->arena.close_table(books);
-    release_region(number);
+    const Bytes held = n.pages.held();
+    if (!n.pages.remove_region(first, granules, books, Bytes{n.floor.load(std::memory_order_relaxed)})) continue;
+    released += held - n.pages.held();
+    tell_goes(number);
+    uninstall_region(number);
+    n.forget_refusals();
+    n.note_arrival();
   }
   return released;
-}
-
-void Heap::release_region(RegionNumber number) {
-  const Region region = state_->regions[number].region;
-  NodeState& n = state_->nodes[node_of(number)];
-  state_->regions.remove(number);
-  remove_leak_root(region.base, region.size);
-  backing_->release(region);
-  n.forget_refusals();
-  n.note_arrival();
 }
 
 // ---- pages inside of regions -----------------------------------------------------------------------------------------
 
 Bytes Heap::discard_free_pages(unsigned node, Bytes most) {
+  if (whole_regions_.load(std::memory_order_relaxed) != 0) return {};
   NodeState& n = state_->nodes[node];
   const auto unit_of = [this](RegionNumber number) {
     const RegionInfo& info = state_->regions[number];
@@ -130,6 +122,20 @@ bool Heap::bring_back_all(unsigned node) {
   bool any = false;
   while (bring_back_some(node, kUnlimited, {.granules = 1}).ok()) any = true;
   return any;
+}
+
+// For as long as somebody listens. What discards looks at the count under the growth lock that is taken here.
+Error Heap::keep_regions_whole() {
+  whole_regions_.fetch_add(1, std::memory_order_relaxed);
+  for (unsigned n = 0; n < node_count_; ++n) {
+    const LockGuard growing(state_->nodes[n].growth);
+    bring_back_all(n);
+    if (state_->nodes[n].pages.absent().rep == 0) continue;
+    let_regions_break();
+    return make_error(ErrorCode::kNoMemory, "node %u: %zu KiB that were given back inside of regions are not to be had",
+                      unsigned{state_->nodes[n].id.rep}, state_->nodes[n].pages.absent() / kKiB);
+  }
+  return {};
 }
 
 Error Heap::bring_back_region(RegionNumber number) {

@@ -54,6 +54,7 @@ void Heap::add_memory_held(HeapStats& s) const {
 }
 
 HeapStats Heap::stats() const {
+  if (refuse_in_callback() != ErrorCode::kOk) return {};
   const LockGuard guard(stats_);
   HeapStats s;
   for (unsigned c = 1; c <= state_->classes.count; ++c) {
@@ -86,6 +87,7 @@ HeapStats Heap::stats() const {
 }
 
 Result<ClassStats> Heap::class_stats(std::size_t class_size) const {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const LockGuard guard(stats_);
   return class_stats_locked(class_size);
 }
@@ -124,6 +126,7 @@ Result<ClassStats> Heap::class_stats_locked(std::size_t class_size) const {
 }
 
 Result<SlotStats> Heap::slot_stats(unsigned id) const {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const Slot* const s = id < kMaxSlots ? slot(id) : nullptr;
   if (s == nullptr) return no_slot(id);
   const LockGuard guard(stats_);
@@ -131,6 +134,7 @@ Result<SlotStats> Heap::slot_stats(unsigned id) const {
 }
 
 Result<SlotStats> Heap::slot_class_stats(unsigned id, std::size_t class_size) const {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const Slot* const s = id < kMaxSlots ? slot(id) : nullptr;
   if (s == nullptr) return no_slot(id);
   const ClassId c = class_of_size(class_size);
@@ -155,6 +159,7 @@ Result<NodeStats> Heap::node_stats(NodeId node) const {
 }
 
 Result<MemoryStats> Heap::memory_stats(NodeId node) const {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const int only = node == kAnyNode ? -1 : node_index(node);
   if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
   MemoryStats sum;
@@ -195,6 +200,7 @@ std::size_t Heap::regions(std::span<RegionStats> out) const {
 }
 
 void Heap::reset_stats() {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   const LockGuard guard(stats_);
   for (unsigned id = 0; id < kMaxSlots; ++id) {
     if (Slot* const s = slot(id)) s->reset_counts(state_->bin_count());

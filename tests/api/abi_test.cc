@@ -92,6 +92,26 @@ AT(fastmem_node_stats_t, limit, 40);
 AT(fastmem_node_stats_t, regions, 48);
 AT(fastmem_node_stats_t, node, 52);
 
+static_assert(sizeof(fastmem_memory_t) == 64);
+AT(fastmem_memory_t, node, 4);
+AT(fastmem_memory_t, base, 8);
+AT(fastmem_memory_t, size, 16);
+AT(fastmem_memory_t, page_size, 24);
+AT(fastmem_memory_t, iovas, 32);
+AT(fastmem_memory_t, pages, 40);
+AT(fastmem_memory_t, fd_offset, 48);
+AT(fastmem_memory_t, fd, 56);
+
+static_assert(sizeof(fastmem_listener_t) == 56);
+AT(fastmem_listener_t, flags, 4);
+AT(fastmem_listener_t, name, 8);
+AT(fastmem_listener_t, context, 16);
+AT(fastmem_listener_t, came, 24);
+AT(fastmem_listener_t, goes, 32);
+AT(fastmem_listener_t, may_grow, 40);
+AT(fastmem_listener_t, removed, 48);
+
+static_assert(FASTMEM_LISTEN_IOVAS == 1);
 static_assert(sizeof(fastmem_handle_t) == 4);
 static_assert(FASTMEM_PAGES_4K == 4 && FASTMEM_IOVA_NONE == 3 && FASTMEM_PROFILE_RFC == 1 && FASTMEM_MISUSE_ABORT == 1);
 static_assert(FASTMEM_FILES_NONE == 0 && FASTMEM_FILES_MEMFD == 1 && FASTMEM_FILES_LIST == 3);
