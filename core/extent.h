@@ -18,7 +18,14 @@ namespace fastmem::core {
 using ExtentIndex = std::uint32_t;  // a granule's number in the window
 inline constexpr ExtentIndex kNoExtent = ~ExtentIndex{0};
 
-enum class ExtentKind : std::uint8_t { kNone = 0, kFree, kSlab, kLarge };
+enum class ExtentKind : std::uint8_t {
+  kNone = 0,
+  kFree,
+  kSlab,
+  kLarge,
+  kAside,      // free, and nothing is taken from it: its memory is detached
+  kSlabAside,  // a slab in such memory
+};
 
 struct Extent {
   ExtentIndex head;  // the first granule of the extent this granule is in

@@ -20,16 +20,19 @@
 #include <span>
 
 #include "core/bulk.h"
+#include "core/caller_memory.h"
 #include "core/heap_state.h"
+#include "core/named_heaps.h"
 #include "core/report.h"
 #include "core/stats.h"
 #include "platform/last_error.h"
 
 namespace fastmem::core {
 
-inline constexpr unsigned kZero = 1;    // every byte asked for reads 0
-inline constexpr unsigned kStrict = 2;  // never another node than the one asked
-inline constexpr unsigned kKnownFlags = kZero | kStrict;
+inline constexpr unsigned kZero = 1;     // every byte asked for reads 0
+inline constexpr unsigned kStrict = 2;   // never another node than the one asked
+inline constexpr unsigned kAnyKind = 4;  // what any node holds comes before more of the one asked
+inline constexpr unsigned kKnownFlags = kZero | kStrict | kAnyKind;
 
 struct HeapConfig {
   Backing* backing = nullptr;
@@ -41,6 +44,8 @@ struct HeapConfig {
   Bytes first_region = kMiB * 4;   // ... and at least this
   Bytes limit_per_node = kUnlimited;
   Misuse misuse = Misuse::kReport;
+  bool finds_named = false;  // free, realloc and questions about an address are passed on to the heap with a name
+                             // that the address is in (core/named_heaps.h)
   Bytes cache_budget = kMiB * 128;  // most room that caches and depots have for free objects; 0: none has any
 };
 
@@ -129,7 +134,9 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
     return free_or(handle, p, [](Heap& heap, Handle h, void* q) { return heap.handle_free_slow(h, q); });
   }
 
-  // With an alignment (0: the default), flags, and a node (kAnyNode: the caller's by preference).
+  // With an alignment (0: the default), flags, and a node (kAnyNode: the caller's by preference). Where there are kinds of
+  // memory (platform/types.h), place_of(kind, kCallersNode) is that kind on the caller's node by preference, and strict
+  // then means no other kind.
   void* alloc_with(std::size_t size, std::size_t align, unsigned flags, NodeId node = kAnyNode);
   void* alloc_with(Handle handle, unsigned flags);
   // As C's realloc; on failure the old object stays.
@@ -188,6 +195,17 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Result<Bytes> limit(NodeId node) const;
   void flush();
   Bytes trim();
+
+  // Memory that the user brings, for a node whose backing takes such: kPermission elsewhere. kInvalid: see
+  // CallerMemory; kExists: some of it is the heap's already; kNoSpace: no room in the books for it or its IOVAs. It stays
+  // the user's: destroy() forgets it, trim() leaves it.
+  Error add_memory(const CallerMemory& memory);
+  // By the base and size of the add. kBusy: objects of it are in use; kNotFound: not added; kPermission: the heap's own.
+  Error remove_memory(void* base, Bytes size);
+  // Nothing new comes from it, its objects live on and are freed as always; and back. kBusy: it is so already. What is
+  // freed by handle or told size may be handed out once more.
+  Error detach_memory(void* base, Bytes size);
+  Error attach_memory(void* base, Bytes size);
   // Before other threads use the heap: makes a slot's books ahead of its thread's first allocation. Without
   // memory for them they come on need.
   void prepare_slot(SlotId id) { slot_or_new(id); }
@@ -200,9 +218,13 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Result<SlotStats> slot_stats(unsigned slot) const;
   Result<SlotStats> slot_class_stats(unsigned slot, std::size_t class_size) const;
   Result<NodeStats> node_stats(NodeId node) const;
+  // Of a node, or of a whole kind.
+  Result<KindStats> kind_stats(NodeId node) const;
   NodeId node_at(unsigned index) const { return state_->nodes[index].id; }  // of stats().nodes
   // The regions now, at most out.size() of them. Returns how many were written.
   std::size_t regions(std::span<RegionStats> out) const;
+  // Whether the address is in memory that the heap holds.
+  bool holds(const void* p) const { return region_of(p) != kNoRegion; }
   void reset_stats();
   // Stops the program where the books do not add up. Other threads may go on.
   void check_invariants() const;
@@ -235,8 +257,12 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   }
 
   // Slow twins.
-  ErrorCode foreign_free(const void* p);
+  ErrorCode foreign_free(void* p);
+  Heap* owner_of(const void* p) const { return is_absent() || config_.finds_named ? named_heap_of(p) : nullptr; }
   void* serve_slow(int node, ClassId size_class, unsigned flags, bool claimed);
+  unsigned reach_of(unsigned first, unsigned flags) const;
+  void* take_held_slow(Slot& slot, unsigned first, unsigned reach, ClassId size_class, bool claimed, unsigned& from);
+  void count_elsewhere(unsigned asked, unsigned served);
   void* take_slow(Slot& slot, unsigned node, ClassId size_class, bool claimed);
   bool known_to_be_out(unsigned node, BinId bin) const;
   void* out_of_memory(unsigned node, ClassId size_class);
@@ -281,10 +307,20 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Error grow_by(unsigned node, Bytes wanted, Bytes at_least);
   Error add_piece(unsigned node, Bytes least, const Error& why_no_region);
   void prepare_books();
-  Error install_region(const Region& region, unsigned node);
+  Error install_region(const Region& region, unsigned node, const BroughtIovas* brought = nullptr);
+  bool forget_if_free(RegionNumber number);
   bool release_empty_slabs(unsigned node, bool with_depots);
   bool reclaim_slow(unsigned node);
   Bytes release_free_regions();
+
+  // Memory that the user brought.
+  Result<unsigned> place_for(Region& region, NodeId node);
+  RegionNumber region_that_meets(AddressRange range) const;
+  Result<RegionNumber> added_region(const void* base, Bytes size) const;
+  bool set_aside(RegionInfo& info);
+  void bring_back(RegionInfo& info);
+  BinId bin_aside(const void* p) const;
+  ErrorCode free_aside(BinId id, void* p);
 
   // What strays left behind, once no lock is held.
   ErrorCode settle(const Strays& strays, const void* p = nullptr);
@@ -293,7 +329,17 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // Arguments.
   ErrorCode resolve(std::size_t size, std::size_t align, unsigned flags, ClassId& size_class) const;
   int node_index(NodeId node) const;  // -1: not there
-  unsigned home();                    // the index of the calling thread's home node
+  // What a caller's node means: kAnyNode is not asked here.
+  struct Place {
+    int first;        // index of the node to begin with; -1: not there
+    bool whole_kind;  // any node of its kind was named
+  };
+  static constexpr unsigned kWholeKind = 1u << 31;  // the same among flags, once the user's were looked at
+  Place place(NodeId node);
+  static Error no_place(NodeId node);
+  bool akin(unsigned node, NodeId to) const { return kind_of(state_->nodes[node].id) == kind_of(to); }
+  bool has_kind(NodeId node) const;  // it names a whole kind, and there is one
+  unsigned home();                   // the index of the calling thread's home node
   unsigned row_of(unsigned node) const { return node * kMaxClasses; }
   BinId bin_id(unsigned node, ClassId c) const { return BinId{static_cast<std::uint16_t>(row_of(node) + c.rep)}; }
   Bin& bin(BinId id) const { return state_->bins[id.rep]; }

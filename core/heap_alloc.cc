@@ -56,11 +56,10 @@ void* Heap::alloc_with(std::size_t size, std::size_t align, unsigned flags, Node
   if (resolve(size, align, flags, size_class) != ErrorCode::kOk) return nullptr;
   int index = -1;
   if (node != kAnyNode) {
-    index = node_index(node);
-    if (index < 0) {
-      fail(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
-      return nullptr;
-    }
+    const Place asked = place(node);
+    index = asked.first;
+    if (index < 0) return set_last_error(no_place(node)), nullptr;
+    if (asked.whole_kind) flags |= kWholeKind;
   }
   const View v = view();
   Cache& cache = index < 0 ? v.local[size_class.rep] : v.all[bin_id(static_cast<unsigned>(index), size_class).rep];
@@ -103,17 +102,22 @@ void* Heap::handle_alloc_slow(Handle handle, unsigned flags) {
                     ClassId{static_cast<std::uint8_t>(handle.rep % kMaxClasses)}, flags, has_view());
 }
 
-// From the node asked (-1: the caller's), then from the others, nearest first, unless it is to be strict.
+// From the node asked (-1: the caller's), then from the others, nearest first: those that `flags` allow. With kAnyKind
+// what any of them holds comes before what one would have to grow for.
 // `claimed`: the failed claim() was on the calling thread's own cache of that node and class.
 void* Heap::serve_slow(int node, ClassId size_class, unsigned flags, bool claimed) {
   Slot* const s = own_slot_slow();
   if (s == nullptr) return nullptr;
   const unsigned first = node < 0 ? home() : static_cast<unsigned>(node);
-  void* p = take_slow(*s, first, size_class, claimed);
-  for (unsigned k = 1; p == nullptr && k < state_->nodes[first].reach && (flags & kStrict) == 0; ++k) {
-    p = take_slow(*s, state_->nodes[first].nearest[k], size_class, false);
-    if (p != nullptr) state_->elsewhere.fetch_add(1, std::memory_order_relaxed);
+  const unsigned reach = reach_of(first, flags);
+  const bool held_first = (flags & kAnyKind) != 0;
+  unsigned from = first;
+  void* p = held_first ? take_held_slow(*s, first, reach, size_class, claimed, from) : nullptr;
+  for (unsigned k = 0; p == nullptr && k < reach; ++k) {
+    from = state_->nodes[first].nearest[k];
+    p = take_slow(*s, from, size_class, claimed && k == 0 && !held_first);
   }
+  if (p != nullptr && from != first) count_elsewhere(first, from);
   if (p == nullptr) {
     s->count_nomem(bin_id(first, size_class), 1);
     return out_of_memory(first, size_class);
@@ -121,6 +125,31 @@ void* Heap::serve_slow(int node, ClassId size_class, unsigned flags, bool claime
   move_home_slow();
   tend_slow(*s);
   return p;
+}
+
+// How many of nodes[first].nearest may serve.
+unsigned Heap::reach_of(unsigned first, unsigned flags) const {
+  const NodeState& n = state_->nodes[first];
+  if ((flags & kStrict) == 0) return n.reach;
+  return (flags & kWholeKind) != 0 ? n.kin : 1;
+}
+
+// Without growing any of them.
+void* Heap::take_held_slow(Slot& s, unsigned first, unsigned reach, ClassId size_class, bool claimed, unsigned& from) {
+  for (unsigned k = 0; k < reach; ++k) {
+    from = state_->nodes[first].nearest[k];
+    Strays strays;
+    void* const p = s.pop_slow(bin(bin_id(from, size_class)), claimed && k == 0, strays);
+    settle(strays);
+    if (p != nullptr) return p;
+  }
+  return nullptr;
+}
+
+void Heap::count_elsewhere(unsigned asked, unsigned served) {
+  state_->elsewhere.fetch_add(1, std::memory_order_relaxed);
+  state_->nodes[asked].sent_elsewhere.fetch_add(1, std::memory_order_relaxed);
+  state_->nodes[served].served_for_others.fetch_add(1, std::memory_order_relaxed);
 }
 
 void* Heap::take_slow(Slot& s, unsigned node, ClassId size_class, bool claimed) {
@@ -176,8 +205,8 @@ void* Heap::out_of_memory(unsigned node, ClassId size_class) {
 Result<Handle> Heap::handle(std::size_t size, std::size_t align, NodeId node) {
   ClassId size_class;
   if (resolve(size, align, 0, size_class) != ErrorCode::kOk) return last_error();
-  const int index = node == kAnyNode ? static_cast<int>(home()) : node_index(node);
-  if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  const int index = node == kAnyNode ? static_cast<int>(home()) : place(node).first;
+  if (index < 0) return no_place(node);
   return bin_id(static_cast<unsigned>(index), size_class);
 }
 
@@ -186,7 +215,10 @@ Result<Handle> Heap::handle(std::size_t size, std::size_t align, NodeId node) {
 ErrorCode Heap::free_slow(void* p) {
   if (p == nullptr) return ErrorCode::kOk;
   const BinId id = map_.find(p);
-  return id == kNoBin && !is_absent() ? foreign_free(p) : push_slow(id, p);
+  if (id != kNoBin) return push_slow(id, p);
+  if (!is_absent()) return foreign_free(p);
+  Heap* const owner = owner_of(p);
+  return owner != nullptr ? owner->free(p) : push_slow(id, p);  // says that there is no heap
 }
 
 ErrorCode Heap::handle_free_slow(Handle handle, void* p) {
@@ -206,7 +238,10 @@ ErrorCode Heap::push_slow(BinId id, void* p) {
   return code;
 }
 
-ErrorCode Heap::foreign_free(const void* p) {
+// Not where the map says: in memory that is detached, or in a heap with a name. Else the caller's mistake.
+ErrorCode Heap::foreign_free(void* p) {
+  if (const BinId id = bin_aside(p); id != kNoBin) return free_aside(id, p);
+  if (Heap* const owner = owner_of(p)) return owner->free(p);
   state_->misuses.fetch_add(1, std::memory_order_relaxed);
   report::foreign_free(config_.misuse, p);
   return fail(ErrorCode::kForeignPointer, "%p is not an object of this heap", p);
@@ -255,6 +290,7 @@ void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
   if (p == nullptr) return alloc_with(size, align, 0);
   const std::size_t old_size = usable_size(p);
   if (old_size == 0) {
+    if (Heap* const owner = owner_of(p)) return owner->realloc(p, size, align);
     foreign_free(p);
     return nullptr;
   }
@@ -276,8 +312,12 @@ void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
 }
 
 std::size_t Heap::usable_size(const void* p) const {
-  const BinId id = map_.find(p);
-  if (id == kNoBin) return 0;
+  BinId id = map_.find(p);
+  if (id == kNoBin) id = bin_aside(p);
+  if (id == kNoBin) {
+    const Heap* const owner = owner_of(p);
+    return owner != nullptr ? owner->usable_size(p) : 0;
+  }
   const SizeClass& c = class_in(id);
   const ExtentIndex head = state_->extents[static_cast<ExtentIndex>(map_.granule_of(p))].head;
   const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(p) - map_.address_of(head));

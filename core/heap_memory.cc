@@ -27,12 +27,7 @@ bool has_room_for(const PageHeap& pages, Bytes slab) {
   return limit == kUnlimited || pages.used() + slab + pages.books() <= limit;
 }
 
-void forget_refusals(NodeState& n) FM_REQUIRES(n.growth) {
-  n.failures = 0;
-  n.no_growth_before = 0;
-  n.told_arrivals.store(0, std::memory_order_relaxed);
-  n.told_until.store(0, std::memory_order_relaxed);
-}
+void forget_refusals(NodeState& n) FM_REQUIRES(n.growth) { n.forget_refusals(); }
 
 }  // namespace
 
@@ -85,7 +80,7 @@ bool Heap::grow_slow(unsigned node, Bytes at_least, Bytes held_before) {
 Error Heap::grow_by(unsigned node, Bytes wanted, Bytes at_least) {
   PageHeap& pages = state_->nodes[node].pages;
   const NodeId id = state_->nodes[node].id;
-  const Bytes unit = backing_->region_unit();
+  const Bytes unit = backing_->region_unit_of(id);
   const Bytes room = pages.room_to_grow();
   if (room.rep == 0) return limit_reached(id, pages.limit(), pages.held());
   // A limit need not be a multiple of a region: the last one may pass it, and PageHeap::take() holds it to the byte.
@@ -107,7 +102,7 @@ Error Heap::add_piece(unsigned node, Bytes least, const Error& why_no_region) {
   return piece.ok() ? install_region(*piece, node) : why_no_region;
 }
 
-Error Heap::install_region(const Region& region, unsigned node) {
+Error Heap::install_region(const Region& region, unsigned node, const BroughtIovas* brought) {
   const auto first = static_cast<ExtentIndex>(map_.granule_of(region.base));
   const auto granules = static_cast<std::uint32_t>(region.size.rep / kGranule);
   FM_CHECK(first < map_.granules() && granules <= map_.granules() - first);
@@ -118,11 +113,11 @@ Error Heap::install_region(const Region& region, unsigned node) {
   const Bytes extent_bytes{granules * sizeof(Extent)};
   const bool map_open = state_->arena.open_table(map_.entries(first), map_bytes);
   const bool both_open = map_open && state_->arena.open_table(&state_->extents[first], extent_bytes);
-  const RegionNumber number = both_open ? state_->regions.add(region, node) : kNoRegion;
+  const RegionNumber number = both_open ? state_->regions.add(region, node, brought) : kNoRegion;
   if (number == kNoRegion) {
     if (map_open) state_->arena.close_table(map_bytes);
     if (both_open) state_->arena.close_table(extent_bytes);
-    backing_->release(region);
+    if (brought == nullptr) backing_->release(region);
     return make_error(ErrorCode::kNoMemory, "no memory for the books of another region; see ulimit -v and overcommit");
   }
   for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = number;
@@ -152,8 +147,9 @@ bool Heap::reclaim_slow(unsigned node) {
 // ---- what users ask for -----------------------------------------------------------------------------------------------
 
 Error Heap::reserve(Bytes size, NodeId node) {
-  const int only = node == kAnyNode ? -1 : node_index(node);
-  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  const Place asked = node == kAnyNode ? Place{-1, false} : place(node);
+  const int only = asked.first;
+  if (node != kAnyNode && only < 0) return no_place(node);
   if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
   if (size > backing_->window().size()) {
     return make_error(ErrorCode::kNoMemory, "%zu MiB asked, the heap has address space for %zu MiB", size / kMiB,
@@ -162,7 +158,7 @@ Error Heap::reserve(Bytes size, NodeId node) {
   const LockGuard guard(admin_);
   const unsigned from = only < 0 ? home() : static_cast<unsigned>(only);
   const NodeState& first = state_->nodes[from];
-  const unsigned nodes = only < 0 ? first.reach : 1;
+  const unsigned nodes = only < 0 ? first.reach : asked.whole_kind ? first.kin : 1;
   const auto held = [&] {
     Bytes sum;
     for (unsigned k = 0; k < nodes; ++k) sum += state_->nodes[first.nearest[k]].pages.held();
@@ -216,11 +212,12 @@ void Heap::prepare_books() {
 }
 
 Error Heap::set_limit(Bytes limit, NodeId node) {
-  const int only = node == kAnyNode ? -1 : node_index(node);
-  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  const Place asked = node == kAnyNode ? Place{-1, false} : place(node);
+  const int only = asked.first;
+  if (node != kAnyNode && only < 0) return no_place(node);
   const LockGuard guard(admin_);
   for (unsigned n = 0; n < node_count_; ++n) {
-    if (only >= 0 && n != static_cast<unsigned>(only)) continue;
+    if (only >= 0 && n != static_cast<unsigned>(only) && !(asked.whole_kind && akin(n, node))) continue;
     state_->nodes[n].pages.set_limit(limit);
     const LockGuard growing(state_->nodes[n].growth);
     forget_refusals(state_->nodes[n]);
@@ -230,13 +227,14 @@ Error Heap::set_limit(Bytes limit, NodeId node) {
 }
 
 Result<Bytes> Heap::limit(NodeId node) const {
-  if (node != kAnyNode) {
-    const int index = node_index(node);
-    if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
-    return state_->nodes[index].pages.limit();
-  }
+  const int exact = node == kAnyNode ? -1 : node_index(node);
+  if (exact >= 0) return state_->nodes[exact].pages.limit();
+  if (node != kAnyNode && !has_kind(node)) return no_place(node);
   Bytes least = kUnlimited;
-  for (unsigned n = 0; n < node_count_; ++n) least = std::min(least, state_->nodes[n].pages.limit());
+  for (unsigned n = 0; n < node_count_; ++n) {
+    if (node != kAnyNode && !akin(n, node)) continue;
+    least = std::min(least, state_->nodes[n].pages.limit());
+  }
   return least;
 }
 
@@ -262,16 +260,9 @@ Bytes Heap::release_free_regions() {
   for (unsigned i = 1; i <= state_->regions.highest(); ++i) {
     const auto number = static_cast<RegionNumber>(i);
     const RegionInfo& info = state_->regions[number];
-    if (!info.present) continue;
+    if (!info.present || info.owner.load(std::memory_order_relaxed) != Owner::kBacking) continue;
     const Region region = info.region;
-    const auto first = static_cast<ExtentIndex>(map_.granule_of(region.base));
-    const auto granules = static_cast<std::uint32_t>(region.size.rep / kGranule);
-    const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
-    if (!state_->nodes[info.node].pages.remove_region(first, granules, books)) continue;
-    for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = kNoRegion;
-    state_->arena.close_table(books);
-    state_->regions.remove(number);
-    remove_leak_root(region.base, region.size);
+    if (!forget_if_free(number)) continue;
     backing_->release(region);
     const LockGuard growing(state_->nodes[info.node].growth);
     forget_refusals(state_->nodes[info.node]);
@@ -279,6 +270,21 @@ Bytes Heap::release_free_regions() {
     released += region.size;
   }
   return released;
+}
+
+// All of it is free: the heap knows it no more.
+bool Heap::forget_if_free(RegionNumber number) {
+  const RegionInfo& info = state_->regions[number];
+  const Region region = info.region;
+  const auto first = static_cast<ExtentIndex>(map_.granule_of(region.base));
+  const auto granules = static_cast<std::uint32_t>(region.size.rep / kGranule);
+  const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
+  if (!state_->nodes[info.node].pages.remove_region(first, granules, books)) return false;
+  for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = kNoRegion;
+  state_->arena.close_table(books);
+  state_->regions.remove(number);
+  remove_leak_root(region.base, region.size);
+  return true;
 }
 
 }  // namespace fastmem::core

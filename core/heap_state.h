@@ -33,6 +33,7 @@ struct alignas(kLinePair) NodeState {
   NodeId id;
   std::uint8_t nearest[kMaxNodes] = {};  // this node's index, then those that may stand in for it, by distance
   unsigned reach = 0;                    // how many these are
+  unsigned kin = 0;                      // of these, the first so many are of its own kind
   PageHeap pages;
   Mutex growth{LockRank::kGrowth};                           // one thread at a time asks the backing for this node
   unsigned failures FM_GUARDED_BY(growth) = 0;               // growths that failed in a row
@@ -50,6 +51,18 @@ struct alignas(kLinePair) NodeState {
   // seq_cst: one of the two sees the other.
   std::atomic<bool> wanted{false};
   std::atomic<std::uint64_t> arrivals{1};
+
+  // Objects, relaxed: statistics.
+  std::atomic<std::uint64_t> sent_elsewhere{0};     // asked here, served by another node
+  std::atomic<std::uint64_t> served_for_others{0};  // asked of another node, served here
+
+  // More may be had than before: the backing is asked again, and the next shortage is told.
+  void forget_refusals() FM_REQUIRES(growth) {
+    failures = 0;
+    no_growth_before = 0;
+    told_arrivals.store(0, std::memory_order_relaxed);
+    told_until.store(0, std::memory_order_relaxed);
+  }
 
   std::uint64_t watch() {
     wanted.store(true);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/heap_stats.cc -- floor 2 (core). Statistics by derivation: the hot path counts frees, slow paths count what they
 // move, and everything else follows from the laws in core/stats.h.
+#include <algorithm>
+
 #include "core/heap.h"
 
 namespace fastmem::core {
@@ -130,9 +132,41 @@ Result<SlotStats> Heap::slot_class_stats(unsigned id, std::size_t class_size) co
   return slot_stats_from(slot_counts(*s, c), class_size);
 }
 
+Result<KindStats> Heap::kind_stats(NodeId node) const {
+  const int exact = node_index(node);
+  if (exact < 0 && !has_kind(node)) return no_place(node);
+  KindStats sum;
+  sum.limit = kUnlimited;
+  for (unsigned n = 0; n < node_count_; ++n) {
+    if (exact >= 0 ? n != static_cast<unsigned>(exact) : !akin(n, node)) continue;
+    const NodeState& state = state_->nodes[n];
+    const Bytes held = state.pages.held();
+    const Bytes used = state.pages.used();
+    sum.sent_elsewhere += state.sent_elsewhere.load(std::memory_order_relaxed);
+    sum.served_for_others += state.served_for_others.load(std::memory_order_relaxed);
+    sum.backing += held;
+    sum.slabs += used;
+    sum.free += Bytes{less(held.rep, used.rep)};
+    sum.limit = std::min(sum.limit, state.pages.limit());
+    sum.regions += state.pages.regions();
+    ++sum.nodes;
+  }
+  return sum;
+}
+
+// Of a whole kind, its nodes together.
 Result<NodeStats> Heap::node_stats(NodeId node) const {
   const int index = node_index(node);
-  if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  if (index < 0) {
+    const Result<KindStats> all = kind_stats(node);
+    if (!all.ok()) return all.error();
+    const KindStats& k = all.value();
+    NodeStats s{node, k.backing, k.slabs, k.free, {}, k.limit, k.regions};
+    for (unsigned n = 0; n < node_count_; ++n) {
+      if (akin(n, node)) s.metadata += state_->nodes[n].pages.books();
+    }
+    return s;
+  }
   const PageHeap& pages = state_->nodes[index].pages;
   NodeStats s;
   s.node = node;
@@ -167,6 +201,10 @@ void Heap::reset_stats() {
     if (Slot* const s = slot(id)) s->reset_counts(state_->bin_count());
   }
   state_->elsewhere.store(0, std::memory_order_relaxed);
+  for (unsigned n = 0; n < node_count_; ++n) {
+    state_->nodes[n].sent_elsewhere.store(0, std::memory_order_relaxed);
+    state_->nodes[n].served_for_others.store(0, std::memory_order_relaxed);
+  }
 }
 
 void Heap::check_invariants() const {

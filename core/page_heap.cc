@@ -42,6 +42,10 @@ ExtentIndex PageHeap::take(std::uint32_t granules, std::uint32_t align) {
 
 void PageHeap::give(ExtentIndex extent) {
   const LockGuard guard(mutex_);
+  give_locked(extent);
+}
+
+void PageHeap::give_locked(ExtentIndex extent) {
   ExtentIndex first = extent;
   std::uint32_t granules = (*extents_)[extent].granules;
   used_.fetch_sub(granules, std::memory_order_relaxed);
@@ -81,6 +85,40 @@ bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes bo
   regions_.fetch_sub(1, std::memory_order_relaxed);
   floor_ = std::min(floor_, held_.load(std::memory_order_relaxed) * kGranule);
   return true;
+}
+
+PageHeap::Found PageHeap::set_aside(ExtentIndex first, std::uint32_t granules, std::span<ExtentIndex> slabs) {
+  const LockGuard guard(mutex_);
+  Found found{0, 0};
+  for (ExtentIndex i = first; i < first + granules; i += (*extents_)[i].granules) {
+    Extent& e = (*extents_)[i];
+    switch (e.kind.load(std::memory_order_relaxed)) {
+      case ExtentKind::kFree:
+        remove(i);
+        e.kind.store(ExtentKind::kAside, std::memory_order_relaxed);
+        used_.fetch_add(e.granules, std::memory_order_relaxed);
+        break;
+      case ExtentKind::kSlab:
+        if (found.slabs == slabs.size()) return found;
+        slabs[found.slabs++] = i;
+        break;
+      case ExtentKind::kNone:
+        ++found.in_motion;
+        break;
+      default:
+        break;
+    }
+  }
+  return found;
+}
+
+void PageHeap::bring_back(ExtentIndex first, std::uint32_t granules) {
+  const LockGuard guard(mutex_);
+  for (ExtentIndex i = first; i < first + granules;) {
+    const ExtentIndex after = i + (*extents_)[i].granules;
+    if ((*extents_)[i].kind.load(std::memory_order_relaxed) == ExtentKind::kAside) give_locked(i);
+    i = after;
+  }
 }
 
 Bytes PageHeap::room_to_grow() const {

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 
 #include "core/arena.h"
 #include "core/extent.h"
@@ -30,6 +31,15 @@ class PageHeap {
   void add_region(ExtentIndex first, std::uint32_t granules, Bytes books) FM_EXCLUDES(mutex_);
   // Takes a region's granules out if all of them are free.
   bool remove_region(ExtentIndex first, std::uint32_t granules, Bytes books) FM_EXCLUDES(mutex_);
+
+  // The region's free extents leave the lists, counted as used: nothing is taken from them until bring_back().
+  // `slabs`: heads of its slabs, which are their bins' to set aside. in_motion: extents that are neither, yet.
+  struct Found {
+    unsigned slabs;
+    unsigned in_motion;
+  };
+  Found set_aside(ExtentIndex first, std::uint32_t granules, std::span<ExtentIndex> slabs) FM_EXCLUDES(mutex_);
+  void bring_back(ExtentIndex first, std::uint32_t granules) FM_EXCLUDES(mutex_);
 
   // Bytes that the node may still take from its backing.
   Bytes room_to_grow() const FM_EXCLUDES(mutex_);
@@ -60,6 +70,7 @@ class PageHeap {
   ExtentIndex find_from(Place place, std::uint32_t granules, std::uint32_t align, unsigned looks) const
       FM_REQUIRES(mutex_);
   void insert(ExtentIndex first, std::uint32_t granules) FM_REQUIRES(mutex_);
+  void give_locked(ExtentIndex extent) FM_REQUIRES(mutex_);
   void remove(ExtentIndex first) FM_REQUIRES(mutex_);
   bool is_free(ExtentIndex i) const { return (*extents_)[i].kind.load(std::memory_order_relaxed) == ExtentKind::kFree; }
   bool in_region(ExtentIndex i, std::uint16_t region) const {

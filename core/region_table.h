@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 
 #include "core/arena.h"
 #include "platform/backing.h"
@@ -22,6 +23,18 @@ inline constexpr RegionNumber kNoRegion{0};
 
 enum class IovaState : std::uint8_t { kUnknown, kOneRun, kTable, kUnavailable };
 
+enum class Owner : std::uint8_t {
+  kBacking,  // it came from the backing, and goes back there
+  kCaller,   // the user brought it, and takes it away
+  kAside,    // the same, and nothing is allocated from it now
+};
+
+// How devices see memory that its user brought.
+struct BroughtIovas {
+  std::span<const Iova> pages;     // one for each page
+  bool same_as_addresses = false;  // without pages: an IOVA is the address
+};
+
 struct RegionInfo {
   Region region;
   unsigned node;  // index among the heap's nodes
@@ -30,14 +43,16 @@ struct RegionInfo {
   std::atomic<IovaState> iova;  // release: publishes run and table; pairs with RegionTable::iova_of()
   Iova run;                     // kOneRun: of the first byte
   Iova* table;                  // kTable: of each page
+  std::atomic<Owner> owner;     // writer: under Heap::admin_. relaxed: a hint for who does not hold it
 };
 
 class RegionTable {
  public:
   explicit RegionTable(Arena* arena) : arena_(arena) {}
 
-  // kNoRegion: no memory for the entry, or 65,535 are in use.
-  RegionNumber add(const Region& region, unsigned node) FM_EXCLUDES(mutex_);
+  // `brought`: by the heap's user, with the IOVAs that are known; nullptr: it is the backing's.
+  // kNoRegion: no memory for the entry or its IOVAs, or 65,535 are in use.
+  RegionNumber add(const Region& region, unsigned node, const BroughtIovas* brought = nullptr) FM_EXCLUDES(mutex_);
   void remove(RegionNumber number) FM_EXCLUDES(mutex_);
 
   RegionInfo& operator[](RegionNumber number) { return chunks_[number / kChunk][number % kChunk]; }
@@ -56,6 +71,7 @@ class RegionTable {
   static constexpr unsigned kChunk = 256;
 
   Error ask(RegionInfo& info, Backing& backing) FM_EXCLUDES(mutex_);
+  bool know(RegionInfo& info, const BroughtIovas& brought) FM_REQUIRES(mutex_);
 
   Mutex mutex_{LockRank::kRegionTable};
   Arena* arena_;

@@ -9,6 +9,7 @@ namespace fastmem {
 
 enum class LockRank : std::uint8_t {
   kDefaultHeap,  // one thread makes the default heap; the DPDK heap comes and goes
+  kHeapNames,    // which heap has which name
   kHeapList,     // which heaps exist in this process
   kSlotTable,    // which thread has which slot
   kHeapAdmin,    // one heap's configuration changes, reserve, trim
