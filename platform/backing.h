@@ -65,8 +65,8 @@ class Backing {
   // The same for one node, where its memory comes in larger steps than another's. Constant; at least region_unit().
   virtual Bytes region_unit_of(NodeId /*node*/) const { return region_unit(); }
 
-  // Whether memory that the heap's user brings may become a region of this node. An error says why not. Such a region is
-  // never released: whoever brought it takes it away again.
+  // Whether memory that the heap's user brings may become a region of this node. An error says why not. Changes nothing:
+  // such a region is never released: whoever brought it takes it away again.
   virtual Error adopt(const Region& region) {
     return make_error(ErrorCode::kPermission, "%s backing: the memory of node %u is its own, none can be added", name(),
                       unsigned{region.node.rep});
