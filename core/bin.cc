@@ -254,6 +254,7 @@ ExtentIndex Bin::new_slab() {
   const ExtentIndex i = pages_->take(class_->granules, align);
   if (i == kNoExtent) return kNoExtent;
   Extent& e = (*context_.extents)[i];
+  for (ExtentIndex g = i + 1; g + 1 < i + class_->granules; ++g) (*context_.extents)[g].head = i;
   if (!slab::make(e, *class_, id_, *context_.arena)) {
     pages_->give(i);
     return kNoExtent;
@@ -310,7 +311,7 @@ void Bin::set_aside(ExtentIndex slab) {
   context_.map->set(slab, class_->granules, kNoBin);
 }
 
-void Bin::bring_back(ExtentIndex first, std::uint32_t granules) {
+void Bin::resume(ExtentIndex first, std::uint32_t granules) {
   const LockGuard guard(mutex_);
   for (ExtentIndex i = lists_[kAside].front(); i != kNoExtent;) {
     Extent& e = (*context_.extents)[i];

@@ -68,7 +68,7 @@ bool make_nodes_and_bins(HeapState& state, const Topology& topology, Bytes limit
   state.bins = static_cast<Bin*>(bins);
   state.droughts = static_cast<Drought*>(droughts);
   for (unsigned n = 0; n < state.node_count; ++n) {
-    ::new (&state.nodes[n]) NodeState(infos[n].id, &state.map, &state.extents, limit);
+    ::new (&state.nodes[n]) NodeState(infos[n].id, &state.map, &state.extents, &state.account, limit);
     for (unsigned c = 0; c < kMaxClasses; ++c) {
       const unsigned b = n * kMaxClasses + c;
       ::new (&state.droughts[b]) Drought();

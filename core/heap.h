@@ -24,15 +24,11 @@
 #include "core/heap_state.h"
 #include "core/named_heaps.h"
 #include "core/report.h"
+#include "core/request.h"
 #include "core/stats.h"
 #include "platform/last_error.h"
 
 namespace fastmem::core {
-
-inline constexpr unsigned kZero = 1;     // every byte asked for reads 0
-inline constexpr unsigned kStrict = 2;   // never another node than the one asked
-inline constexpr unsigned kAnyKind = 4;  // what any node holds comes before more of the one asked
-inline constexpr unsigned kKnownFlags = kZero | kStrict | kAnyKind;
 
 struct HeapConfig {
   Backing* backing = nullptr;
@@ -47,6 +43,7 @@ struct HeapConfig {
   bool finds_named = false;  // free, realloc and questions about an address are passed on to the heap with a name
                              // that the address is in (core/named_heaps.h)
   Bytes cache_budget = kMiB * 128;  // most room that caches and depots have for free objects; 0: none has any
+  Bytes largest_object = kUnlimited;
 };
 
 // A class on a node, resolved once.
@@ -139,6 +136,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // then means no other kind.
   void* alloc_with(std::size_t size, std::size_t align, unsigned flags, NodeId node = kAnyNode);
   void* alloc_with(Handle handle, unsigned flags);
+  void* alloc(const Request& request);
   // As C's realloc; on failure the old object stays.
   void* realloc(void* p, std::size_t size, std::size_t align);
   // 0 for a pointer that is not an object's of this heap.
@@ -193,8 +191,13 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Error reserve(Bytes size, NodeId node);
   Error set_limit(Bytes limit, NodeId node);
   Result<Bytes> limit(NodeId node) const;
+  // Of all nodes together.
+  void set_total_limit(Bytes limit);
+  // So much stays held of a node, whatever goes back; taken now where it is not.
+  Error set_floor(Bytes floor, NodeId node);
   void flush();
-  Bytes trim();
+  // Free memory, `most` bytes about, goes back to the system: whole regions first, then pages inside of them.
+  Bytes trim(Bytes most = kUnlimited);
 
   // Memory that the user brings, for a node whose backing takes such: kPermission elsewhere. kInvalid: see
   // CallerMemory; kExists: some of it is the heap's already; kNoSpace: no room in the books for it or its IOVAs. It stays
@@ -213,6 +216,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // ---- what it is and what it did ---------------------------------------------------------------------------------
 
   const SizeClasses& classes() const { return state_->classes; }
+  // Bytes of the largest object that could be asked for, were all the heap's address space memory.
+  std::size_t largest() const;
   HeapStats stats() const;
   Result<ClassStats> class_stats(std::size_t class_size) const;
   Result<SlotStats> slot_stats(unsigned slot) const;
@@ -259,6 +264,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // Slow twins.
   ErrorCode foreign_free(void* p);
   Heap* owner_of(const void* p) const { return is_absent() || config_.finds_named ? named_heap_of(p) : nullptr; }
+  void* large_slow(const Request& request, int node);
+  ErrorCode large_free_slow(ExtentIndex extent, void* p);
   void* serve_slow(int node, ClassId size_class, unsigned flags, bool claimed);
   unsigned reach_of(unsigned first, unsigned flags) const;
   void* take_held_slow(Slot& slot, unsigned first, unsigned reach, ClassId size_class, bool claimed, unsigned& from);
@@ -280,6 +287,9 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   [[gnu::cold]] bool unclaim_slow(const Cache& cache, std::size_t n);
   ErrorCode pop_bulk_slow(BinId bin, void** ptrs, std::size_t n, unsigned flags);
   ErrorCode gather(BinId bin, void** ptrs, std::size_t n, unsigned flags);
+  template <class Gather>
+  ErrorCode gather_apart(void** ptrs, std::size_t n, Gather gather);
+  ErrorCode alloc_each(void** ptrs, std::size_t n, const Request& request);
   ErrorCode pop_bulk(BinId bin, void** ptrs, std::size_t n, unsigned flags);
 
   // Slots.
@@ -302,31 +312,78 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
     bool tidy_first;  // once for an allocation: other threads may empty slabs for ever that are too small for it
     bool grow;        // until the backing has said no
   };
-  bool make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before, Looks looks);
-  bool grow_slow(unsigned node, Bytes at_least, Bytes held_before);
-  Error grow_by(unsigned node, Bytes wanted, Bytes at_least);
-  Error add_piece(unsigned node, Bytes least, const Error& why_no_region);
+  // What the page heap had not.
+  struct Need {
+    std::uint32_t granules;
+    std::uint32_t align = 1;  // granules, a power of two
+    std::size_t boundary = 0;
+    bool contiguous = false;
+    bool large = false;  // its refusal says nothing about small objects
+
+    Bytes size() const { return Bytes{granules * kGranule}; }
+    Bytes alignment() const { return Bytes{align * kGranule}; }
+  };
+  // One look after another, until nothing is worth another look.
+  struct Search {
+    unsigned node;
+    Need need;
+    Bytes held;
+    unsigned tries = 0;
+    std::uint64_t arrivals = 0;  // 0: not watched yet. Only what was looked for everywhere, twice, is called out
+  };
+  Search search(unsigned node, const Need& need) const { return {node, need, state_->nodes[node].pages.held()}; }
+  bool look_again_slow(Search& search);
+  bool make_room_slow(unsigned node, const Need& need, Bytes held_before, Looks looks);
+  bool grow_slow(unsigned node, const Need& need, Bytes held_before);
+  Error grow_by(unsigned node, Bytes wanted, const Need& need);
+  Result<Region> ask_backing(unsigned node, Bytes size, const Need& need);
+  Error add_region(unsigned node, Bytes wanted, const Need& need);
+  Error add_piece(unsigned node, const Need& need, const Error& why_no_region);
+  Bytes room_to_grow(unsigned node) const;
   void prepare_books();
   Error install_region(const Region& region, unsigned node, const BroughtIovas* brought = nullptr);
-  bool forget_if_free(RegionNumber number);
   bool release_empty_slabs(unsigned node, bool with_depots);
   bool reclaim_slow(unsigned node);
-  Bytes release_free_regions();
+
+  // Pages that come and go inside of regions.
+  Error bring_back(unsigned node, ExtentIndex lifted);
+  Error bring_back_some(unsigned node, Bytes wanted, const Need& need);
+  bool bring_back_all(unsigned node);
+  Error bring_back_region(RegionNumber number);
+  Bytes release_free_regions(unsigned node, Bytes most);
+  bool take_out(RegionNumber number, Bytes keep);
+  void release_region(RegionNumber number);
+  Bytes discard_free_pages(unsigned node, Bytes most);
+
+  // Objects above the largest class.
+  Need need_for(const Request& request) const;
+  ExtentIndex take_large(unsigned node, const Need& need);
+  ExtentIndex take_held_large(unsigned node, const Need& need, bool* hopeless = nullptr);
+  ExtentIndex take_part(NodeState& n, const Need& need, bool& hopeless);
+  bool find_part(ExtentIndex whole, const Need& need, std::uint32_t& before, Error& no_iova);
+  std::size_t contiguous_from(const void* p, std::size_t size);
+  Iova known_iova(const void* p);
+  void* use_large(ExtentIndex extent, const Request& request);
+  ExtentIndex large_at(const void* p) const;
+  bool resize_large(ExtentIndex extent, std::size_t size);
+  void* large_out_of_memory(unsigned node, const Request& request);
 
   // Memory that the user brought.
   Result<unsigned> place_for(Region& region, NodeId node);
   RegionNumber region_that_meets(AddressRange range) const;
   Result<RegionNumber> added_region(const void* base, Bytes size) const;
   bool set_aside(RegionInfo& info);
-  void bring_back(RegionInfo& info);
+  void resume(RegionInfo& info);
   BinId bin_aside(const void* p) const;
   ErrorCode free_aside(BinId id, void* p);
+  bool give_aside(ExtentIndex extent);
 
   // What strays left behind, once no lock is held.
   ErrorCode settle(const Strays& strays, const void* p = nullptr);
   ErrorCode settle_one(const Strays::Entry& stray);
 
   // Arguments.
+  // kNoClass: it is served as a large object.
   ErrorCode resolve(std::size_t size, std::size_t align, unsigned flags, ClassId& size_class) const;
   int node_index(NodeId node) const;  // -1: not there
   // What a caller's node means: kAnyNode is not asked here.
@@ -347,6 +404,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Home home_of(BinId id) const { return {class_in(id).size, state_->nodes[id.rep / kMaxClasses].id}; }
   ClassId class_of_size(std::size_t class_size) const;
   RegionNumber region_of(const void* p) const;
+  unsigned node_of(RegionNumber region) const { return state_->regions[region].node; }
   CacheCounts slot_counts(const Slot& slot, ClassId only) const;
   Result<ClassStats> class_stats_locked(std::size_t class_size) const FM_REQUIRES(stats_);
   void add_memory_held(HeapStats& s) const;

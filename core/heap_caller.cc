@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/heap_caller.cc -- floor 2 (core). Memory that the heap's user brings, sets aside, and takes away again.
 #include <algorithm>
+#include <thread>
 
 #include "core/heap.h"
 
@@ -151,9 +152,12 @@ Error Heap::remove_memory(void* base, Bytes size) {
   const unsigned node = info.node;
   const bool was_aside = info.owner.load(std::memory_order_relaxed) == Owner::kAside;
   reclaim_slow(node);
-  if (was_aside) bring_back(info);
+  if (was_aside) resume(info);
   release_empty_slabs(node, false);
-  if (forget_if_free(number)) return {};
+  {
+    const LockGuard growing(state_->nodes[node].growth);
+    if (take_out(number, {})) return release_region(number), Error{};
+  }
   if (was_aside) set_aside(info);
   return make_error(ErrorCode::kBusy, "%zu KiB at %p: objects of it are in use, or in another thread's cache",
                     size / kKiB, base);
@@ -168,7 +172,7 @@ Error Heap::detach_memory(void* base, Bytes size) {
     return make_error(ErrorCode::kBusy, "memory at %p is detached already", base);
   }
   if (!set_aside(info)) {
-    bring_back(info);
+    resume(info);
     return make_error(ErrorCode::kBusy, "memory at %p is busy in other threads", base);
   }
   reclaim_slow(info.node);  // what caches have of it goes home, to slabs that nobody takes from
@@ -183,7 +187,7 @@ Error Heap::attach_memory(void* base, Bytes size) {
   if (info.owner.load(std::memory_order_relaxed) != Owner::kAside) {
     return make_error(ErrorCode::kBusy, "memory at %p is attached", base);
   }
-  bring_back(info);
+  resume(info);
   return {};
 }
 
@@ -204,20 +208,31 @@ bool Heap::set_aside(RegionInfo& info) {
       if (id != kNoBin) bin(id).set_aside(slabs[i]);
     }
     if (found.slabs == 0 && found.in_motion == 0) return true;
+    std::this_thread::yield();
   }
   return false;
 }
 
-void Heap::bring_back(RegionInfo& info) {
+void Heap::resume(RegionInfo& info) {
   const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
   const auto granules = static_cast<std::uint32_t>(info.region.size.rep / kGranule);
   PageHeap& pages = state_->nodes[info.node].pages;
-  pages.bring_back(first, granules);
+  pages.resume(first, granules);
   for (unsigned c = 1; c <= state_->classes.count; ++c) {
-    state_->bins[row_of(info.node) + c].bring_back(first, granules);
+    state_->bins[row_of(info.node) + c].resume(first, granules);
   }
   info.owner.store(Owner::kCaller, std::memory_order_relaxed);
   state_->nodes[info.node].note_arrival();
+}
+
+// A large object that comes home to memory that is set aside. false: it is not, any more.
+bool Heap::give_aside(ExtentIndex extent) {
+  const RegionInfo& info = state_->regions[state_->extents[extent].region.load(std::memory_order_relaxed)];
+  if (info.owner.load(std::memory_order_relaxed) != Owner::kAside) return false;
+  const LockGuard guard(admin_);
+  if (info.owner.load(std::memory_order_relaxed) != Owner::kAside) return false;
+  state_->nodes[info.node].pages.give_aside(extent);
+  return true;
 }
 
 // The bin of an object in memory that is set aside: the map does not say. Callers ask when it does not.

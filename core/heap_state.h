@@ -28,14 +28,16 @@ struct StateHeader {
 
 // One NUMA node of the heap.
 struct alignas(kLinePair) NodeState {
-  NodeState(NodeId id_, const PageMap* map, ExtentTable* extents, Bytes limit) : id(id_), pages(map, extents, limit) {}
+  NodeState(NodeId id_, const PageMap* map, ExtentTable* extents, Account* account, Bytes limit)
+      : id(id_), pages(map, extents, account, limit) {}
 
   NodeId id;
   std::uint8_t nearest[kMaxNodes] = {};  // this node's index, then those that may stand in for it, by distance
   unsigned reach = 0;                    // how many these are
   unsigned kin = 0;                      // of these, the first so many are of its own kind
   PageHeap pages;
-  Mutex growth{LockRank::kGrowth};                           // one thread at a time asks the backing for this node
+  std::atomic<std::size_t> floor{0};  // bytes that stay, whatever goes back. relaxed: set under the heap's admin lock
+  Mutex growth{LockRank::kGrowth};    // one thread at a time asks the backing for this node
   unsigned failures FM_GUARDED_BY(growth) = 0;               // growths that failed in a row
   std::uint64_t no_growth_before FM_GUARDED_BY(growth) = 0;  // monotonic ns: the backing had nothing, again and again
   std::atomic<bool> asking{false};                           // writer: under growth. The backing is being asked
@@ -56,6 +58,14 @@ struct alignas(kLinePair) NodeState {
   std::atomic<std::uint64_t> sent_elsewhere{0};     // asked here, served by another node
   std::atomic<std::uint64_t> served_for_others{0};  // asked of another node, served here
 
+  void say_why_not(const Error& error) FM_EXCLUDES(refusal) {
+    const LockGuard guard(refusal);
+    why_not = error;
+  }
+  Error refused_because() const FM_EXCLUDES(refusal) {
+    const LockGuard guard(refusal);
+    return why_not;
+  }
   // More may be had than before: the backing is asked again, and the next shortage is told.
   void forget_refusals() FM_REQUIRES(growth) {
     failures = 0;
@@ -63,7 +73,6 @@ struct alignas(kLinePair) NodeState {
     told_arrivals.store(0, std::memory_order_relaxed);
     told_until.store(0, std::memory_order_relaxed);
   }
-
   std::uint64_t watch() {
     wanted.store(true);
     return arrivals.load();
@@ -71,6 +80,14 @@ struct alignas(kLinePair) NodeState {
   void note_arrival() {
     if (wanted.load(std::memory_order_acquire) && wanted.exchange(false)) arrivals.fetch_add(1);
   }
+};
+
+// Objects above the largest class. relaxed: statistics.
+struct LargeCounts {
+  std::atomic<std::uint64_t> allocs{0};
+  std::atomic<std::uint64_t> frees{0};
+  std::atomic<std::uint64_t> nomem{0};
+  std::atomic<std::size_t> bytes{0};  // of granules, in use
 };
 
 // What was seen when a bin had nothing, nowhere: it still has nothing while nothing arrives. After a while another look
@@ -101,6 +118,7 @@ struct HeapState {
   ExtentTable extents;
   RegionTable regions;
   CacheBudget budget;
+  Account account;
   unsigned node_count = 0;
   NodeState* nodes = nullptr;                // [node_count]
   Bin* bins = nullptr;                       // [node_count * kMaxClasses]; the first of each row serves no class
@@ -114,6 +132,7 @@ struct HeapState {
   std::atomic<unsigned> tend_slot{0};
   std::atomic<unsigned> tend_bin{0};
 
+  LargeCounts large;
   std::atomic<std::uint64_t> elsewhere{0};  // relaxed: statistics
   std::atomic<std::uint64_t> misuses{0};
 

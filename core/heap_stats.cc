@@ -68,6 +68,11 @@ HeapStats Heap::stats() const {
   for (unsigned id = 0; id < kMaxSlots; ++id) {
     if (slot(id) != nullptr && id != 0 && slot(id)->holds_caches(state_->bin_count())) ++s.slots;
   }
+  const LargeCounts& large = state_->large;
+  s.in_use += Bytes{large.bytes.load(std::memory_order_relaxed)};
+  s.allocs += large.allocs.load(std::memory_order_relaxed);
+  s.frees += large.frees.load(std::memory_order_relaxed);
+  s.nomem += large.nomem.load(std::memory_order_relaxed);
   add_memory_held(s);  // last: what is in use by now is in memory that is held by now
   s.metadata = state_->arena.bytes() + own_bytes_;
   s.cache_room = state_->budget.granted();
@@ -205,6 +210,9 @@ void Heap::reset_stats() {
     state_->nodes[n].sent_elsewhere.store(0, std::memory_order_relaxed);
     state_->nodes[n].served_for_others.store(0, std::memory_order_relaxed);
   }
+  state_->large.allocs.store(0, std::memory_order_relaxed);
+  state_->large.frees.store(0, std::memory_order_relaxed);
+  state_->large.nomem.store(0, std::memory_order_relaxed);
 }
 
 void Heap::check_invariants() const {

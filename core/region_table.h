@@ -39,6 +39,8 @@ struct RegionInfo {
   Region region;
   unsigned node;  // index among the heap's nodes
   unsigned page_shift;
+  std::uint32_t unit;         // granules that its pages come and go by; 0: only all of them
+  std::atomic<bool> pinned;   // relaxed: its pages stay, for their addresses were told and they are small
   std::atomic<bool> present;  // release: publishes region, node and page_shift; pairs with Heap::release_free_regions()
   std::atomic<IovaState> iova;  // release: publishes run and table; pairs with RegionTable::iova_of()
   Iova run;                     // kOneRun: of the first byte
@@ -50,9 +52,10 @@ class RegionTable {
  public:
   explicit RegionTable(Arena* arena) : arena_(arena) {}
 
-  // `brought`: by the heap's user, with the IOVAs that are known; nullptr: it is the backing's.
-  // kNoRegion: no memory for the entry or its IOVAs, or 65,535 are in use.
-  RegionNumber add(const Region& region, unsigned node, const BroughtIovas* brought = nullptr) FM_EXCLUDES(mutex_);
+  // `unit`: as RegionInfo has it. `brought`: by the heap's user, with the IOVAs that are known; nullptr: it is the
+  // backing's. kNoRegion: no memory for the entry or its IOVAs, or 65,535 are in use.
+  RegionNumber add(const Region& region, unsigned node, std::uint32_t unit = 0, const BroughtIovas* brought = nullptr)
+      FM_EXCLUDES(mutex_);
   void remove(RegionNumber number) FM_EXCLUDES(mutex_);
 
   RegionInfo& operator[](RegionNumber number) { return chunks_[number / kChunk][number % kChunk]; }
@@ -60,6 +63,13 @@ class RegionTable {
 
   // The IOVA of a byte of the region; kBadIova and an error when there is none.
   Iova iova_of(RegionNumber number, const void* p, Backing& backing, Error& error) FM_EXCLUDES(mutex_);
+  // Whether the region's addresses were told: then its pages keep them, or renew() is called.
+  bool is_known(RegionNumber number) {
+    const IovaState state = (*this)[number].iova.load(std::memory_order_acquire);
+    return state == IovaState::kOneRun || state == IovaState::kTable;
+  }
+  // Part of the region has other pages than before; nobody has any of it yet.
+  Error renew(RegionNumber number, Bytes offset, Bytes size, Backing& backing) FM_EXCLUDES(mutex_);
   bool is_one_run(RegionNumber number) {
     return (*this)[number].iova.load(std::memory_order_acquire) == IovaState::kOneRun;
   }

@@ -98,6 +98,10 @@ void use_up(const CallerHeap& heap, const Mapped& memory) {
     objects.push_back(p);
   }
   CHECK(objects.size() > 20);
+  if (void* const p = heap->alloc(memory.size().rep / 4)) {
+    REQUIRE(memory.holds(p, memory.size().rep / 4));
+    objects.push_back(p);
+  }
   while (void* const p = heap->alloc(5000)) {
     REQUIRE(memory.holds(p, 5000));
     objects.push_back(p);
@@ -429,6 +433,59 @@ TEST_CASE("detached memory gives nothing; its objects live, are known and are fr
   for (void* const p : objects) REQUIRE(heap->free(p) == ErrorCode::kOk);
   CHECK(heap->stats().in_use == Bytes{0});
   heap->check_invariants();
+}
+
+TEST_CASE("a large object in detached memory lives, grows elsewhere, and its place is nobody's when it is freed") {
+  const CallerHeap heap;
+  const Mapped first(kMiB * 16);
+  const Mapped second(kMiB * 16);
+  REQUIRE(heap.add(first.base(), first.size()).ok());
+  void* const stays = heap->alloc(3 << 20);
+  void* const moves = heap->alloc(2 << 20);
+  std::memset(moves, 5, 2 << 20);
+  REQUIRE(heap->detach_memory(first.base(), first.size()).ok());
+  CHECK(heap->alloc(2 << 20) == nullptr);
+  REQUIRE(heap.add(second.base(), second.size()).ok());
+  void* const moved = heap->realloc(moves, 4 << 20, 0);
+  REQUIRE(second.holds(moved, 4 << 20));
+  CHECK(all_bytes(moved, 2 << 20, 5));
+  CHECK(heap->usable_size(stays) == 3 << 20);
+  CHECK(heap->remove_memory(first.base(), first.size()).code == ErrorCode::kBusy);
+  CHECK(heap->free(stays) == ErrorCode::kOk);
+  CHECK(heap->free(stays) == ErrorCode::kForeignPointer);
+  heap->check_invariants();
+  while (void* const p = heap->alloc(2 << 20)) CHECK(second.holds(p, 2 << 20));
+  SUBCASE("and all of it is free memory again when it is attached") {
+    REQUIRE(heap->attach_memory(first.base(), first.size()).ok());
+    heap->check_invariants();
+    void* const all = heap->alloc(first.size().rep);
+    CHECK(all == first.base());
+    heap->free(all);
+  }
+  CHECK(heap->remove_memory(first.base(), first.size()).ok());
+}
+
+TEST_CASE("memory that reads 0 is not zeroed again, other memory is") {
+  const CallerHeap heap;
+  const Mapped dirty(kMiB * 4);
+  std::memset(dirty.base(), 7, dirty.size().rep);
+  REQUIRE(heap.add(dirty.base(), dirty.size()).ok());
+  void* const p = heap->alloc_with(3 << 20, 0, kZero);
+  REQUIRE(p != nullptr);
+  CHECK(all_bytes(p, 3 << 20, 0));
+  heap->free(p);
+  REQUIRE(heap->detach_memory(dirty.base(), dirty.size()).ok());
+  const Mapped clean(kMiB * 4);
+  CallerMemory brought;
+  brought.base = clean.base();
+  brought.size = clean.size();
+  brought.zeroed = true;
+  REQUIRE(heap->add_memory(brought).ok());
+  void* const q = heap->alloc_with(3 << 20, 0, kZero);
+  REQUIRE(clean.holds(q, 3 << 20));
+  CHECK(all_bytes(q, 3 << 20, 0));
+  unsigned char resident[1024];
+  REQUIRE(mincore(clean.base(), clean.size().rep, resident) == 0);
 }
 
 TEST_CASE("a double free in detached memory is noticed") {

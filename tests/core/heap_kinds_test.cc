@@ -173,6 +173,28 @@ TEST_CASE("any kind: what is held comes before what would have to grow") {
   }
 }
 
+TEST_CASE("large objects follow the same policies") {
+  const Kinds k;
+  FakeTopology::run_on(node(0));
+  constexpr std::size_t kLarge = 3 << 19;
+  const auto large = [&](NodeId where, unsigned flags = 0) { return k.heap->alloc_with(kLarge, 0, flags, where); };
+  CHECK(k.home(large(of_kind(kSlow))) == of_kind(kSlow, 0));
+  CHECK(k.home(large(of_kind(kSlow, 1))) == of_kind(kSlow, 1));
+  CHECK(k.alloc(of_kind(8)) == nullptr);
+  CHECK(large(of_kind(8)) == nullptr);
+  CHECK(last_error().code == ErrorCode::kNoNode);
+  REQUIRE(k.heap->reserve(kMiB * 32, of_kind(kSlow, 1)).ok());
+  void* const p = large(kAnyNode, kAnyKind);
+  CHECK(k.home(p) == of_kind(kSlow, 1));
+  CHECK(k.stats(of_kind(kFast, 0)).sent_elsewhere == 1);
+  CHECK(k.home(large(kAnyNode)) == of_kind(kFast, 0));
+  CHECK(k.home(large(of_kind(kFast), kAnyKind | kStrict)) == of_kind(kFast, 0));
+  k.backings[kSlow]->cap(node(0), Bytes{0});
+  CHECK(large(of_kind(kSlow, 0), kStrict) == nullptr);
+  CHECK(k.home(large(of_kind(kSlow), kStrict)) == of_kind(kSlow, 1));
+  CHECK(k.home(k.heap->alloc(Request{kLarge, 0, 1 << 22, kStrict, of_kind(kSlow)})) == of_kind(kSlow, 1));
+}
+
 TEST_CASE("what went elsewhere is counted at both ends") {
   const Kinds k;
   FakeTopology::run_on(node(0));
