@@ -38,8 +38,9 @@ FASTMEM_API const char *fastmem_version(void);
 
 /* ---- flags and constants ----------------------------------------------------------------------------------------- */
 
-#define FASTMEM_ZERO 1u   /**< every byte asked for reads 0 (by handle: of its class) */
-#define FASTMEM_STRICT 2u /**< only the asked node (or the caller's), never another: no fallback */
+#define FASTMEM_ZERO 1u     /**< every byte asked for reads 0 (by handle: of its class) */
+#define FASTMEM_STRICT 2u   /**< only the asked node (or the caller's), never another: no fallback */
+#define FASTMEM_ANY_KIND 4u /**< what any node or kind of memory holds already comes before more of the one asked */
 
 #define FASTMEM_NODE_ANY (-1) /**< the calling thread's node first, then the others, nearest first */
 #define FASTMEM_UNLIMITED SIZE_MAX
@@ -322,6 +323,131 @@ FASTMEM_API void fastmem_stats_reset(fastmem_heap_t *heap);
 /** The calling thread's slot: 1 .. fastmem_max_slots() - 1. Slot 0 is shared by the threads that found none free. */
 FASTMEM_API unsigned int fastmem_slot(void);
 FASTMEM_API unsigned int fastmem_max_slots(void);
+
+/* ---- kinds of memory ------------------------------------------------------------------------------------------------
+ * A heap may mix kinds of memory, each with a tag: fast pages that are few, ordinary ones, memory of one node, memory that
+ * the caller brings. fastmem_kind() makes a node number of a tag, once; every function with a `node` takes it, and it
+ * means: this kind, on the calling thread's node first. The first kind is the default one; FASTMEM_NODE_ANY begins there.
+ *   with FASTMEM_STRICT    only this kind, on whichever node of the machine
+ *   else                   this kind on every node, nearest first, then the other kinds, those next in order first
+ *   with FASTMEM_ANY_KIND  the same, but what any of them holds already is taken before any of them grows
+ * One node of a kind, and no other place, is number kind_number * 1024 + machine_node, where fastmem_kind() says
+ * kind_number * 1024 + 1023: the default kind's places are the machine's own node numbers.
+ */
+
+enum fastmem_kind_flags {
+  FASTMEM_KIND_ONLY_NAMED = 1, /**< never stands in for another kind; not for the first one */
+  FASTMEM_KIND_BROUGHT = 2,    /**< has what fastmem_heap_memory_add_on() adds to it, and nothing else */
+};
+
+/** Fill with fastmem_kind_init(), then change what should differ. */
+typedef struct fastmem_memory_kind {
+  uint32_t struct_size; /**< set by fastmem_kind_init(); the same for all kinds of an array */
+  uint32_t pages;       /**< enum fastmem_pages */
+  const char *tag;      /**< 1 .. 15 characters, unique in its heap; copied */
+  uint32_t locked;      /**< 1: locked in memory. Hugetlb pages always are */
+  int32_t node;         /**< where all of it lies; FASTMEM_NODE_ANY: each node of the machine has some */
+  uint32_t flags;       /**< enum fastmem_kind_flags */
+  uint32_t reserved;    /**< 0 */
+  size_t limit;         /**< as fastmem_set_limit(), for each of its nodes */
+} fastmem_kind_t;
+
+FASTMEM_API void fastmem_kind_init(fastmem_kind_t *kind, const char *tag);
+
+/**
+ * Creates a heap of n kinds of memory (1 .. 63; kinds times nodes at most 64). The configuration's `pages` says nothing; the
+ * rest is for every kind. NULL config: the defaults.
+ * @return NULL and errno as fastmem_heap_create(); also EINVAL (no kind, a tag that is empty, too long or there twice, a
+ *   first kind that is only for who names it, too many nodes), ENODEV (a kind's node is not there)
+ */
+FASTMEM_API fastmem_heap_t *fastmem_heap_create_kinds(const fastmem_config_t *config, const fastmem_kind_t *kinds,
+                                                      unsigned int n);
+
+/** @return the node number of a tag, valid as long as the heap; -ENOENT: the heap has no such kind */
+FASTMEM_API int fastmem_kind(fastmem_heap_t *heap, const char *tag);
+
+typedef struct fastmem_kind_stats {
+  uint32_t struct_size;       /**< set by the caller */
+  uint32_t version;           /**< set by the library */
+  uint64_t sent_elsewhere;    /**< objects asked here, served by another node or kind; 0 after a reset */
+  uint64_t served_for_others; /**< objects asked of another, served here; 0 after a reset */
+  uint64_t bytes_backing;
+  uint64_t bytes_slabs;
+  uint64_t bytes_free;
+  uint64_t limit; /**< the least of its nodes */
+  uint32_t regions;
+  uint32_t nodes; /**< summed up here */
+} fastmem_kind_stats_t;
+
+/** Of a node, or of all nodes of a kind. 0, or -EINVAL (NULL, struct_size 0, no such node or kind). */
+FASTMEM_API int fastmem_stats_kind(fastmem_heap_t *heap, int node, fastmem_kind_stats_t *stats);
+
+/* ---- named heaps, and memory that the caller brings -----------------------------------------------------------------
+ * A named heap has the memory that is added to it and no other: a buffer, a mapped file, hugepages, device memory. It is
+ * found by its name, and fastmem_free(), _free_bulk(), _realloc(), _usable_size(), _virt_to_iova() and _iova_segments() of
+ * the default heap find it by an object's address. fastmem_free_sized() and handles need the heap itself. Its books take
+ * 196 GiB of address space (not memory): ENOMEM where `ulimit -v` has less.
+ *
+ * A child of a fork cannot use a heap whose memory it may share with its parent: see FASTMEM_MEMORY_FORK.
+ */
+
+/**
+ * @param name 1 .. 31 characters
+ * @return NULL and errno: EINVAL (no name, or too long), EEXIST, ENOSPC (there are 64), ENOMEM (address space)
+ */
+FASTMEM_API fastmem_heap_t *fastmem_named_heap_create(const char *name);
+
+/** NULL and ENOENT: there is none. */
+FASTMEM_API fastmem_heap_t *fastmem_named_heap(const char *name);
+
+/**
+ * As fastmem_heap_destroy(), which forces it, but only when all memory was removed.
+ * @return 0, -ENOENT, -EBUSY (it has memory, and perhaps objects)
+ */
+FASTMEM_API int fastmem_named_heap_destroy(const char *name);
+
+enum fastmem_memory_flags {
+  FASTMEM_MEMORY_ZEROED = 1,  /**< every byte reads 0 */
+  FASTMEM_MEMORY_IOVA_VA = 2, /**< without a table: devices see the virtual addresses */
+  FASTMEM_MEMORY_FORK = 4,    /**< private memory that no device uses: a child of a fork has its own copy of the heap */
+};
+
+/**
+ * Adds memory, which stays the caller's: the heap never gives it back to the system. It must stay mapped, and nobody else
+ * may write to it, until it was removed or the heap destroyed. Whole granules of 64 KiB on multiples of 64 KiB are used;
+ * what lies before and behind them in [addr, addr + len) is not touched.
+ * @param iovas     one for each page, copied and used as they are; NULL: not known
+ * @param n_pages   len / page_size; without iovas it says nothing
+ * @param page_size of the memory: a power of two from 4096 on. With iovas, addr and len are multiples of it.
+ * @return 0, -EINVAL (one of the above; FASTMEM_BAD_IOVA in the table; no granule is left), -EEXIST (some of it is the
+ *   heap's already), -EPERM (a heap that takes no such memory: the default heap, and every one that was not made for it),
+ *   -ENOSPC (no room for the table, or 65,535 areas)
+ */
+FASTMEM_API int fastmem_heap_memory_add(fastmem_heap_t *heap, void *addr, size_t len, const uint64_t *iovas,
+                                        unsigned int n_pages, size_t page_size);
+
+/**
+ * The same with enum fastmem_memory_flags, and for a node or kind of the heap; FASTMEM_NODE_ANY: the first that takes it.
+ * -ENODEV: no such node.
+ */
+FASTMEM_API int fastmem_heap_memory_add_on(fastmem_heap_t *heap, void *addr, size_t len, const uint64_t *iovas,
+                                           unsigned int n_pages, size_t page_size, int node, unsigned int flags);
+
+/**
+ * Takes away what was added with the same addr and len. Free objects in caches of any thread come back first.
+ * @return 0, -EBUSY (objects of it are in use), -ENOENT (nothing was added so), -EPERM (the heap's own memory), -EINVAL
+ */
+FASTMEM_API int fastmem_heap_memory_remove(fastmem_heap_t *heap, void *addr, size_t len);
+
+/**
+ * No new object comes from this memory from now on; those in it live on and are freed as always, until it can be removed
+ * or is attached again. What is freed by handle or with fastmem_free_sized() may be handed out once more.
+ * @return 0, -EBUSY (it is detached, or other threads kept it in motion: once more), -ENOENT, -EPERM, -EINVAL
+ */
+FASTMEM_API int fastmem_heap_memory_detach(fastmem_heap_t *heap, void *addr, size_t len);
+
+/** Detached memory serves again. @return 0, -EBUSY (it is not detached), -ENOENT, -EPERM, -EINVAL */
+FASTMEM_API int fastmem_heap_memory_attach(fastmem_heap_t *heap, void *addr, size_t len);
 
 /* ---- log --------------------------------------------------------------------------------------------------------- */
 

@@ -18,9 +18,11 @@
 
 namespace fastmem {
 
+using core::CallerMemory;
 using core::ClassStats;
 using core::HeapStats;
 using core::IovaSegment;
+using core::KindStats;
 using core::Misuse;
 using core::NodeStats;
 using core::Profile;
@@ -28,7 +30,20 @@ using core::SlotStats;
 
 inline constexpr unsigned kZero = core::kZero;      ///< every byte asked for reads 0
 inline constexpr unsigned kStrict = core::kStrict;  ///< never another node than the one asked
+inline constexpr unsigned kAnyKind =
+    core::kAnyKind;  ///< what any node or kind holds comes before more of the one asked
 inline constexpr std::size_t kMaxSize = core::kMaxSize;
+
+/// A kind of memory in a heap of several.
+struct Kind {
+  const char* tag = "";  ///< 1 .. 15 characters, unique in the heap
+  PageKind pages = PageKind::kAuto;
+  bool locked = false;           ///< small pages, too, are locked in memory
+  NodeId node = kAnyNode;        ///< of the machine, where all of it lies; kAnyNode: every node has some
+  bool only_when_named = false;  ///< never stands in for another kind; not the first one
+  bool brought = false;          ///< has what Heap::add_memory() brings, and nothing else
+  Bytes limit = kUnlimited;      ///< as Heap::set_limit(), for each of its nodes
+};
 
 /// What a heap is made of. The defaults suit a service on any machine.
 struct Config {
@@ -44,6 +59,8 @@ struct Config {
   Bytes limit_per_node = kUnlimited;
   Backing* backing = nullptr;          ///< memory of your own (then `pages`, `iova`, `address_space` say nothing)
   const Topology* topology = nullptr;  ///< nullptr: this machine
+  /// Kinds of memory, the default one first, instead of `pages`; looked at while the heap is made. Empty: there is one.
+  std::span<const Kind> kinds = {};
 };
 
 /// A size class on a node, resolved once. Valid as long as its heap, shared freely between threads.
@@ -141,6 +158,20 @@ class Heap {
   void flush() { heap_->flush(); }
   /// Free memory goes back to the system: every thread's caches, empty slabs, wholly free regions. Returns what went.
   Bytes trim() { return heap_->trim(); }
+
+  /// A kind by its tag, once: the number is a node's wherever one is asked for, and means this kind, on the caller's node
+  /// by preference (with kStrict: no other kind). kNotFound.
+  Result<NodeId> kind(const char* tag) const { return heap_->kind(tag); }
+  /// What went elsewhere, and what is held; of a node, or of a kind.
+  Result<KindStats> kind_stats(NodeId node) const { return heap_->kind_stats(node); }
+
+  /// A heap without memory, to be found by name in this process (fastmem.h, "named heaps"). kInvalid, kExists, kNoSpace.
+  FASTMEM_EXPORT static Result<Heap> create_named(const char* name);
+  /// Memory that you bring, of a heap that takes such; see core/heap.h for the errors.
+  Error add_memory(const CallerMemory& memory) { return heap_->add_memory(memory); }
+  Error remove_memory(void* base, Bytes size) { return heap_->remove_memory(base, size); }
+  Error detach_memory(void* base, Bytes size) { return heap_->detach_memory(base, size); }
+  Error attach_memory(void* base, Bytes size) { return heap_->attach_memory(base, size); }
 
   unsigned classes() const { return heap_->classes().count; }
   /// Of class 0 .. classes() - 1.

@@ -272,6 +272,15 @@ Heap::Place Heap::place(NodeId node) {
   return {nearest, true};
 }
 
+Result<NodeId> Heap::kind(const char* tag) const {
+  for (unsigned k = 0; tag != nullptr && k < kMostKinds; ++k) {
+    const char* const its = topology_->kind_tag(k);
+    if (its == nullptr) break;
+    if (std::strcmp(its, tag) == 0) return place_of(k, kCallersNode);
+  }
+  return make_error(ErrorCode::kNotFound, "no kind of memory is called %.32s here", tag != nullptr ? tag : "(null)");
+}
+
 bool Heap::has_kind(NodeId node) const {
   if (!means_callers_node(node)) return false;
   unsigned n = 0;

@@ -223,6 +223,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Result<SlotStats> slot_stats(unsigned slot) const;
   Result<SlotStats> slot_class_stats(unsigned slot, std::size_t class_size) const;
   Result<NodeStats> node_stats(NodeId node) const;
+  // The place of a kind on the caller's node. kNotFound: no kind has the tag.
+  Result<NodeId> kind(const char* tag) const;
   // Of a node, or of a whole kind.
   Result<KindStats> kind_stats(NodeId node) const;
   NodeId node_at(unsigned index) const { return state_->nodes[index].id; }  // of stats().nodes
@@ -377,6 +379,9 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   BinId bin_aside(const void* p) const;
   ErrorCode free_aside(BinId id, void* p);
   bool give_aside(ExtentIndex extent);
+  bool is_aside(RegionNumber number) const {
+    return number != kNoRegion && state_->regions[number].owner.load(std::memory_order_relaxed) == Owner::kAside;
+  }
 
   // What strays left behind, once no lock is held.
   ErrorCode settle(const Strays& strays, const void* p = nullptr);

@@ -303,9 +303,9 @@ ErrorCode Heap::settle_one(const Strays::Entry& stray) {
 
 void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
   if (p == nullptr) return alloc_with(size, align, 0);
+  if (Heap* const owner = holds(p) ? nullptr : owner_of(p)) return owner->realloc(p, size, align);
   const std::size_t old_size = usable_size(p);
   if (old_size == 0) {
-    if (Heap* const owner = owner_of(p)) return owner->realloc(p, size, align);
     foreign_free(p);
     return nullptr;
   }

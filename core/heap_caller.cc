@@ -227,20 +227,18 @@ void Heap::resume(RegionInfo& info) {
 
 // A large object that comes home to memory that is set aside. false: it is not, any more.
 bool Heap::give_aside(ExtentIndex extent) {
-  const RegionInfo& info = state_->regions[state_->extents[extent].region.load(std::memory_order_relaxed)];
-  if (info.owner.load(std::memory_order_relaxed) != Owner::kAside) return false;
+  const RegionNumber number = state_->extents[extent].region.load(std::memory_order_relaxed);
+  if (!is_aside(number)) return false;
   const LockGuard guard(admin_);
-  if (info.owner.load(std::memory_order_relaxed) != Owner::kAside) return false;
-  state_->nodes[info.node].pages.give_aside(extent);
+  if (!is_aside(number)) return false;
+  state_->nodes[node_of(number)].pages.give_aside(extent);
   return true;
 }
 
 // The bin of an object in memory that is set aside: the map does not say. Callers ask when it does not.
 BinId Heap::bin_aside(const void* p) const {
   const RegionNumber number = region_of(p);
-  if (number == kNoRegion || state_->regions[number].owner.load(std::memory_order_relaxed) != Owner::kAside) {
-    return kNoBin;
-  }
+  if (!is_aside(number)) return kNoBin;
   const auto granule = static_cast<ExtentIndex>(map_.granule_of(p));
   for (unsigned c = 1; c <= state_->classes.count; ++c) {
     const BinId id = bin_id(state_->regions[number].node, ClassId{static_cast<std::uint8_t>(c)});

@@ -213,6 +213,7 @@ bool Heap::resize_large(ExtentIndex extent, std::size_t size) {
   NodeState& n = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))];
   const std::uint32_t before = e.granules;
   const std::uint32_t wanted = granules_of(size);
+  if (wanted < before && is_aside(e.region.load(std::memory_order_relaxed))) return true;  // its tail serves nobody
   if (wanted > before && !n.pages.extend(extent, wanted)) return false;
   if (wanted < before) {
     n.pages.shrink(extent, wanted);

@@ -29,8 +29,8 @@ Error no_node(NodeId node) {
 }  // namespace
 
 Result<std::unique_ptr<KindsBacking>> KindsBacking::create(std::span<KindOfMemory> kinds, const Topology& machine) {
-  if (kinds.empty() || kinds.size() > kMost) {
-    return make_error(ErrorCode::kInvalid, "%zu kinds of memory; 1 to %u are served", kinds.size(), kMost);
+  if (kinds.empty() || kinds.size() > kMostKinds) {
+    return make_error(ErrorCode::kInvalid, "%zu kinds of memory; 1 to %u are served", kinds.size(), kMostKinds);
   }
   if (kinds[0].only_when_named) {
     return make_error(ErrorCode::kInvalid,
@@ -50,9 +50,9 @@ Error KindsBacking::add(KindOfMemory& kind) {
   if (length == 0 || length > kLongestTag) {
     return make_error(ErrorCode::kInvalid, "kind %u of memory: a tag has 1 to %u characters", count_, kLongestTag);
   }
-  if (find(kind.tag) >= 0) return make_error(ErrorCode::kInvalid, "two kinds of memory are called %s", kind.tag);
+  if (has(kind.tag)) return make_error(ErrorCode::kInvalid, "two kinds of memory are called %s", kind.tag);
   if (kind.backing == nullptr) return make_error(ErrorCode::kInvalid, "kind %s has no backing", kind.tag);
-  if (const Error error = topology_.add(count_, kind); !error.ok()) return error;
+  if (const Error error = topology_.add(kind); !error.ok()) return error;
   kinds_[count_++] = std::move(kind);
   return {};
 }
@@ -65,11 +65,9 @@ void KindsBacking::find_window() {
   }
 }
 
-int KindsBacking::find(const char* tag) const {
-  for (unsigned k = 0; tag != nullptr && k < count_; ++k) {
-    if (std::strcmp(kinds_[k].tag, tag) == 0) return static_cast<int>(k);
-  }
-  return -1;
+bool KindsBacking::has(const char* tag) const {
+  return std::any_of(kinds_.begin(), kinds_.begin() + count_,
+                     [tag](const KindOfMemory& kind) { return std::strcmp(kind.tag, tag) == 0; });
 }
 
 bool KindsBacking::is_there(NodeId node) const {

@@ -32,30 +32,27 @@ class FASTMEM_EXPORT KindsTopology final : public Topology {
   unsigned distance(NodeId from, NodeId to) const override;
   NodeId current_node() const override;
   unsigned cpus() const override { return machine_->cpus(); }
+  const char* kind_tag(unsigned kind) const override { return kind < kinds_ ? tags_[kind].data() : nullptr; }
 
  private:
   friend class KindsBacking;
   explicit KindsTopology(const Topology& machine) : machine_(&machine) {}
-  Error add(unsigned kind, const KindOfMemory& what);
+  Error add(const KindOfMemory& what);
 
   const Topology* machine_;
+  std::array<std::array<char, kLongestTag + 1>, kMostKinds> tags_ = {};
+  unsigned kinds_ = 0;
   std::array<NodeInfo, kMaxNodes> nodes_ = {};
   unsigned count_ = 0;
 };
 
 class FASTMEM_EXPORT KindsBacking final : public Backing {
  public:
-  static constexpr unsigned kMost = 16;  // kinds
-
   // The first kind is the default one, so it may not be only_when_named. kInvalid: no kind, too many, a tag that is empty,
   // too long or there twice, or more than kMaxNodes nodes together; kNoNode: an only_node that the machine does not have.
   static Result<std::unique_ptr<KindsBacking>> create(std::span<KindOfMemory> kinds, const Topology& machine);
 
   const Topology& topology() const { return topology_; }
-  // The number of a tag's kind; -1: there is none.
-  int find(const char* tag) const;
-  unsigned kinds() const { return count_; }
-  const char* tag(unsigned kind) const { return kinds_[kind].tag; }
 
   const char* name() const override { return "kinds"; }
   AddressRange window() const override { return window_; }
@@ -77,12 +74,13 @@ class FASTMEM_EXPORT KindsBacking final : public Backing {
  private:
   explicit KindsBacking(const Topology& machine) : topology_(machine) {}
   Error add(KindOfMemory& kind);
+  bool has(const char* tag) const;
   void find_window();
   bool is_there(NodeId node) const;
   Backing& of(NodeId node) const { return *kinds_[kind_of(node)].backing; }
 
   KindsTopology topology_;
-  std::array<KindOfMemory, kMost> kinds_;
+  std::array<KindOfMemory, kMostKinds> kinds_;
   unsigned count_ = 0;
   AddressRange window_;
 };

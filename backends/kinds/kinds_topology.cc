@@ -12,7 +12,7 @@ constexpr unsigned kStep = 1000;
 }  // namespace
 
 // Its nodes come behind those of the kinds before it, and so ascend.
-Error KindsTopology::add(unsigned kind, const KindOfMemory& what) {
+Error KindsTopology::add(const KindOfMemory& what) {
   const unsigned before = count_;
   for (const NodeInfo& machine : machine_->nodes()) {
     if (what.only_node && machine.id != *what.only_node) continue;
@@ -27,11 +27,14 @@ Error KindsTopology::add(unsigned kind, const KindOfMemory& what) {
     }
     NodeInfo& info = nodes_[count_++];
     info = machine;
-    info.id = place_of(kind, machine.id.rep);
+    info.id = place_of(kinds_, machine.id.rep);
     info.only_when_named = machine.only_when_named || what.only_when_named;
-    if (kind != 0) info.cpus = 0;
+    if (kinds_ != 0) info.cpus = 0;
   }
-  if (count_ != before) return {};
+  if (count_ != before) {
+    std::copy(std::begin(what.tag), std::end(what.tag), tags_[kinds_++].begin());
+    return {};
+  }
   return make_error(ErrorCode::kNoNode, "kind %s: node %u is not there", what.tag, unsigned{what.only_node->rep});
 }
 

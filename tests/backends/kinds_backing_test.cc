@@ -63,10 +63,10 @@ TEST_CASE("numbers: the default kind keeps the machine's, others come in steps o
     CHECK(info.only_when_named == (info.id.rep >= 2048));
   }
   CHECK(ids == std::vector<unsigned>{0, 1, 4, 5, 1024 + 4, 2048, 2048 + 1, 2048 + 4, 2048 + 5});
-  CHECK(backing->find("fast") == 0);
-  CHECK(backing->find("slow") == 2);
-  CHECK(backing->find("none") == -1);
-  CHECK(backing->find(nullptr) == -1);
+  CHECK(std::string(backing->topology().kind_tag(0)) == "fast");
+  CHECK(std::string(backing->topology().kind_tag(2)) == "slow");
+  CHECK(backing->topology().kind_tag(3) == nullptr);
+  CHECK(topology.kind_tag(0) == nullptr);
 }
 
 TEST_CASE("any node of the same kind is nearer than any of another, and then the kinds that are next") {
@@ -115,10 +115,12 @@ TEST_CASE("what is refused") {
   kinds[0].only_node = machine(2);
   CHECK(refusal(kinds, topology) == ErrorCode::kNoNode);
   kinds.clear();
-  for (unsigned k = 0; k < 17; ++k) kinds.push_back(kind(std::to_string(k).c_str()));
-  CHECK(refusal(kinds, topology) == ErrorCode::kInvalid);
-  kinds.pop_back();
+  for (unsigned k = 0; k < 16; ++k) kinds.push_back(kind(std::to_string(k).c_str()));
   CHECK(refusal(kinds, topology) == ErrorCode::kOk);  // 64 nodes
+  kinds.clear();
+  for (unsigned k = 0; k < 64; ++k) kinds.push_back(kind(std::to_string(k).c_str()));
+  const FakeTopology one(std::vector<unsigned>{0});
+  CHECK(refusal(kinds, one) == ErrorCode::kInvalid);
   FakeTopology five(std::vector<unsigned>{0, 1, 2, 3, 4});
   kinds.clear();
   for (unsigned k = 0; k < 16; ++k) kinds.push_back(kind(std::to_string(k).c_str()));
