@@ -86,7 +86,7 @@ void* Heap::large_slow(const Request& request, int node) {
     tend_slow(*s);
     return use_large(extent, request);
   }
-  state_->large.nomem.fetch_add(1, std::memory_order_relaxed);
+  state_->nodes[first].large.nomem.fetch_add(1, std::memory_order_relaxed);
   return large_out_of_memory(first, request);
 }
 
@@ -112,8 +112,10 @@ void* Heap::use_large(ExtentIndex extent, const Request& request) {
   void* const p = map_.address_of(extent);
   const std::size_t soiled = (e.granules - e.clean) * kGranule;
   if ((request.flags & kZero) != 0) std::memset(p, 0, std::min(request.size, soiled));
-  state_->large.allocs.fetch_add(1, std::memory_order_relaxed);
-  state_->large.bytes.fetch_add(e.granules * kGranule, std::memory_order_relaxed);
+  LargeCounts& large = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))].large;
+  large.allocs.fetch_add(1, std::memory_order_relaxed);
+  large.objects.fetch_add(1, std::memory_order_relaxed);
+  large.bytes.fetch_add(e.granules * kGranule, std::memory_order_relaxed);
   e.kind.store(ExtentKind::kLarge, std::memory_order_release);
   return p;
 }
@@ -198,9 +200,10 @@ ErrorCode Heap::large_free_slow(ExtentIndex extent, void* p) {
   ExtentKind expected = ExtentKind::kLarge;
   // Of two threads that free it one has it.
   if (!e.kind.compare_exchange_strong(expected, ExtentKind::kNone, std::memory_order_acq_rel)) return foreign_free(p);
-  state_->large.frees.fetch_add(1, std::memory_order_relaxed);
-  state_->large.bytes.fetch_sub(e.granules * kGranule, std::memory_order_relaxed);
   NodeState& n = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))];
+  n.large.frees.fetch_add(1, std::memory_order_relaxed);
+  n.large.objects.fetch_sub(1, std::memory_order_relaxed);
+  n.large.bytes.fetch_sub(e.granules * kGranule, std::memory_order_relaxed);
   if (give_aside(extent)) return ErrorCode::kOk;
   n.pages.give(extent);
   n.note_arrival();
@@ -219,7 +222,7 @@ bool Heap::resize_large(ExtentIndex extent, std::size_t size) {
     n.pages.shrink(extent, wanted);
     n.note_arrival();
   }
-  state_->large.bytes.fetch_add((std::size_t{wanted} - before) * kGranule, std::memory_order_relaxed);
+  n.large.bytes.fetch_add((std::size_t{wanted} - before) * kGranule, std::memory_order_relaxed);
   return true;
 }
 

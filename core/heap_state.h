@@ -26,6 +26,15 @@ struct StateHeader {
   std::uint32_t layout;  // changes with any size that two builds might disagree on
 };
 
+// Objects above the largest class, of a node. relaxed: statistics.
+struct LargeCounts {
+  std::atomic<std::uint64_t> allocs{0};
+  std::atomic<std::uint64_t> frees{0};
+  std::atomic<std::uint64_t> nomem{0};
+  std::atomic<std::uint64_t> objects{0};  // in use
+  std::atomic<std::size_t> bytes{0};      // of granules, in use
+};
+
 // One NUMA node of the heap.
 struct alignas(kLinePair) NodeState {
   NodeState(NodeId id_, const PageMap* map, ExtentTable* extents, Account* account, Bytes limit)
@@ -37,7 +46,8 @@ struct alignas(kLinePair) NodeState {
   unsigned kin = 0;                      // of these, the first so many are of its own kind
   PageHeap pages;
   std::atomic<std::size_t> floor{0};  // bytes that stay, whatever goes back. relaxed: set under the heap's admin lock
-  Mutex growth{LockRank::kGrowth};    // one thread at a time asks the backing for this node
+  LargeCounts large;
+  Mutex growth{LockRank::kGrowth};                           // one thread at a time asks the backing for this node
   unsigned failures FM_GUARDED_BY(growth) = 0;               // growths that failed in a row
   std::uint64_t no_growth_before FM_GUARDED_BY(growth) = 0;  // monotonic ns: the backing had nothing, again and again
   std::atomic<bool> asking{false};                           // writer: under growth. The backing is being asked
@@ -82,14 +92,6 @@ struct alignas(kLinePair) NodeState {
   }
 };
 
-// Objects above the largest class. relaxed: statistics.
-struct LargeCounts {
-  std::atomic<std::uint64_t> allocs{0};
-  std::atomic<std::uint64_t> frees{0};
-  std::atomic<std::uint64_t> nomem{0};
-  std::atomic<std::size_t> bytes{0};  // of granules, in use
-};
-
 // What was seen when a bin had nothing, nowhere: it still has nothing while nothing arrives. After a while another look
 // is taken all the same: the backing may have more by now.
 struct Drought {
@@ -132,7 +134,6 @@ struct HeapState {
   std::atomic<unsigned> tend_slot{0};
   std::atomic<unsigned> tend_bin{0};
 
-  LargeCounts large;
   std::atomic<std::uint64_t> elsewhere{0};  // relaxed: statistics
   std::atomic<std::uint64_t> misuses{0};
 

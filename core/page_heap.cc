@@ -269,6 +269,7 @@ PageHeapCounts PageHeap::counts() const {
   const ExtentIndex largest = free_.largest(*extents_);
   if (largest != kNoExtent) c.largest_free = Bytes{(*extents_)[largest].granules * kGranule};
   c.free_extents = free_.count();
+  c.used = used();
   c.free = Bytes{(held_.load(std::memory_order_relaxed) - used_.load(std::memory_order_relaxed)) * kGranule};
   c.absent = absent();
   return c;

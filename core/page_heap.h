@@ -36,6 +36,7 @@ struct Account {
 };
 
 struct PageHeapCounts {
+  Bytes used;
   Bytes free;
   Bytes largest_free;
   Bytes absent;
