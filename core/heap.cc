@@ -307,6 +307,7 @@ void Heap::flush_slot(SlotId id) {
 void Heap::lock_for_fork() {
   admin_.lock_for_fork();
   stats_.lock_for_fork();
+  state_->zones.mutex().lock_for_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.lock_for_fork();
   state_->regions.mutex().lock_for_fork();
   for (unsigned s = 0; s < kMaxSlots; ++s) {
@@ -326,6 +327,7 @@ void Heap::unlock_after_fork() {
   }
   state_->regions.mutex().unlock_after_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.unlock_after_fork();
+  state_->zones.mutex().unlock_after_fork();
   stats_.unlock_after_fork();
   admin_.unlock_after_fork();
 }
@@ -333,6 +335,7 @@ void Heap::unlock_after_fork() {
 void Heap::reset_in_child() {
   admin_.reset_in_child();
   stats_.reset_in_child();
+  state_->zones.mutex().reset_in_child();
   for (unsigned n = 0; n < node_count_; ++n) {
     state_->nodes[n].growth.reset_in_child();
     state_->nodes[n].pages.mutex().reset_in_child();

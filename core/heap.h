@@ -217,6 +217,24 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // memory for them they come on need.
   void prepare_slot(SlotId id) { slot_or_new(id); }
 
+  // ---- memory with a name ---------------------------------------------------------------------------------------------
+
+  // Takes memory as alloc(request) does and names it; align 0: a cache line. Size 0: the largest free memory in one piece
+  // that is held now. kExists, kNoSpace, kInvalid (the name, too), and what alloc() says.
+  Error zone_reserve(const char* name, const Request& request, Zone& out);
+  Error zone_free(const char* name);          // kNotFound
+  Result<Zone> zone(const char* name) const;  // kNotFound
+  // visit(zone) of each, with no lock held: it may call the heap. Those that come or go meanwhile may be left out.
+  template <class Visit>
+  void each_zone(Visit visit) const {
+    Zone zone;
+    for (unsigned i = 0; i < state_->zones.end(); ++i) {
+      if (state_->zones.at(i, zone)) visit(zone);
+    }
+  }
+  // The largest free memory in one piece that is held of a node (kAnyNode: of any).
+  Result<Bytes> zone_largest(std::size_t align, NodeId node);
+
   // ---- what it is and what it did ---------------------------------------------------------------------------------
 
   const SizeClasses& classes() const { return state_->classes; }
@@ -374,6 +392,9 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   ExtentIndex large_at(const void* p) const;
   bool resize_large(ExtentIndex extent, std::size_t size);
   void* large_out_of_memory(unsigned node, const Request& request);
+  void* alloc_largest(Request& request);
+  ExtentIndex take_largest(unsigned node, Need need);
+  Bytes largest_held(unsigned node, std::size_t align) const;
 
   // Memory that the user brought.
   Result<unsigned> place_for(Region& region, NodeId node);

@@ -12,6 +12,7 @@
 #include "core/bin.h"
 #include "core/region_table.h"
 #include "core/slot.h"
+#include "core/zone_table.h"
 #include "platform/thread_slot.h"
 #include "platform/topology.h"
 
@@ -106,6 +107,7 @@ struct HeapState {
         profile(profile_),
         classes(in_pieces ? in_least_slabs(size_classes(profile_)) : size_classes(profile_)),
         regions(&arena),
+        zones(&arena),
         budget(cache_budget) {}
 
   static constexpr std::uint32_t layout() {
@@ -119,6 +121,7 @@ struct HeapState {
   PageMap map;
   ExtentTable extents;
   RegionTable regions;
+  ZoneTable zones;
   CacheBudget budget;
   Account account;
   unsigned node_count = 0;

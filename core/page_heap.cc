@@ -275,6 +275,16 @@ PageHeapCounts PageHeap::counts() const {
   return c;
 }
 
+std::uint32_t PageHeap::largest(std::uint32_t align) const {
+  const LockGuard guard(mutex_);
+  std::uint32_t largest = 0;
+  free_.each(*extents_, [&](ExtentIndex i) {
+    const std::uint32_t granules = (*extents_)[i].granules;
+    largest = std::max(largest, granules - std::min(granules, free_.padding(i, align)));
+  });
+  return largest;
+}
+
 void PageHeap::check_invariants() const {
   const LockGuard guard(mutex_);
   const auto sum = [this](const FreeExtents& lists, ExtentKind kind) {

@@ -144,6 +144,8 @@ class PageHeap {
   Bytes books() const { return Bytes{books_.load(std::memory_order_relaxed)}; }
   unsigned regions() const { return regions_.load(std::memory_order_relaxed); }
   PageHeapCounts counts() const FM_EXCLUDES(mutex_);
+  // Granules of the largest extent that could be taken now, its first one on a multiple of `align`.
+  std::uint32_t largest(std::uint32_t align) const FM_EXCLUDES(mutex_);
 
   void check_invariants() const FM_EXCLUDES(mutex_);
   Mutex& mutex() { return mutex_; }

@@ -14,6 +14,7 @@ enum class LockRank : std::uint8_t {
   kSlotTable,    // which thread has which slot
   kHeapAdmin,    // one heap's configuration changes, reserve, trim
   kStats,        // one heap's statistics are read, or their baselines set
+  kZones,        // one heap's named zones
   kGrowth,       // one thread at a time grows a node
   kRefusal,      // why a node did not grow
   kBacking,      // a backing's own books
