@@ -506,6 +506,53 @@ FASTMEM_API int fastmem_heap_memory_detach(fastmem_heap_t *heap, void *addr, siz
 /** Detached memory serves again. @return 0, -EBUSY (it is not detached), -ENOENT, -EPERM, -EINVAL */
 FASTMEM_API int fastmem_heap_memory_attach(fastmem_heap_t *heap, void *addr, size_t len);
 
+/* ---- named zones ----------------------------------------------------------------------------------------------------
+ * Memory that is found by name: rings, tables, what several parts of a program share. At most 4096 in a heap; they go with
+ * it. Free one by its name only, not by its address.
+ */
+
+typedef struct fastmem_zone {
+  uint32_t struct_size; /**< set by the caller */
+  uint32_t version;     /**< set by the library */
+  char name[32];
+  void *addr;
+  size_t len;       /**< as asked; of the largest: what there was */
+  uint64_t iova;    /**< with FASTMEM_CONTIGUOUS; else FASTMEM_BAD_IOVA: ask fastmem_virt_to_iova() for each part */
+  size_t page_size; /**< of the memory it lies in */
+  int32_t node;
+  uint32_t flags;
+} fastmem_zone_t;
+
+/**
+ * Takes memory and names it.
+ * @param name  1 .. 31 characters
+ * @param len   0: the largest free memory in one piece that the heap holds now, see fastmem_zone_largest()
+ * @param align 0 for a cache line, or a power of two
+ * @param bound 0, or a power of two no smaller than len: the zone crosses no multiple of it
+ * @param flags FASTMEM_ZERO, FASTMEM_STRICT, FASTMEM_ANY_KIND, FASTMEM_CONTIGUOUS
+ * @param zone  filled as far as its struct_size goes; NULL: not wanted
+ * @return 0, -EEXIST (the name is taken), -EINVAL (name, align, bound, flags), -ENOSPC (there are 4096), -ENOMEM, -ENODEV (no
+ *   such node), -E2BIG; with FASTMEM_CONTIGUOUS -ENOTSUP and -EPERM, where IOVAs cannot be told
+ */
+FASTMEM_API int fastmem_zone_reserve(fastmem_heap_t *heap, const char *name, size_t len, size_t align, size_t bound,
+                                     unsigned int flags, int node, fastmem_zone_t *zone);
+
+/** @return 0, -ENOENT, -EINVAL (a zone whose struct_size is not set). zone may be NULL. */
+FASTMEM_API int fastmem_zone_lookup(fastmem_heap_t *heap, const char *name, fastmem_zone_t *zone);
+
+/** @return 0, -ENOENT */
+FASTMEM_API int fastmem_zone_free(fastmem_heap_t *heap, const char *name);
+
+/** Calls back for each zone. The callback may call the heap; zones that come or go meanwhile may be left out. */
+FASTMEM_API void fastmem_zone_walk(fastmem_heap_t *heap, void (*callback)(const fastmem_zone_t *zone, void *context),
+                                   void *context);
+
+/**
+ * The largest zone that could be reserved now without the heap growing (FASTMEM_NODE_ANY: on any node), in steps of 64 KiB;
+ * what rests in caches and slabs not counted. 0 also for an align that is no power of two and a node that is not there.
+ */
+FASTMEM_API size_t fastmem_zone_largest(fastmem_heap_t *heap, int node, size_t align);
+
 /* ---- log --------------------------------------------------------------------------------------------------------- */
 
 enum fastmem_log_level { FASTMEM_LOG_INFO = 0, FASTMEM_LOG_WARNING = 1, FASTMEM_LOG_ERROR = 2 };

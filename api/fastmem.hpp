@@ -29,6 +29,7 @@ using core::NodeStats;
 using core::Profile;
 using core::Request;
 using core::SlotStats;
+using core::Zone;
 
 inline constexpr unsigned kZero = core::kZero;        ///< every byte asked for reads 0
 inline constexpr unsigned kStrict = core::kStrict;    ///< never another node than the one asked
@@ -175,6 +176,23 @@ class Heap {
   /// Free memory goes back to the system, about `most` of it: every thread's caches and empty slabs become free regions, or
   /// free pages inside of regions. Returns what went.
   Bytes trim(Bytes most = kUnlimited) { return heap_->trim(most); }
+
+  /// Memory that is found by name (fastmem.h, "named zones"). kExists, kNoSpace, kInvalid, and what alloc() says.
+  Result<Zone> zone_reserve(const char* name, const Request& request) {
+    Zone zone;
+    const Error error = heap_->zone_reserve(name, request, zone);
+    if (!error.ok()) return error;
+    return zone;
+  }
+  Result<Zone> zone(const char* name) const { return heap_->zone(name); }
+  Error zone_free(const char* name) { return heap_->zone_free(name); }
+  /// visit(const Zone&) of each; it may call the heap.
+  template <class Visit>
+  void each_zone(Visit visit) const {
+    heap_->each_zone(visit);
+  }
+  /// The largest that could be reserved now without growing.
+  Result<Bytes> zone_largest(std::size_t align = 0, NodeId node = kAnyNode) { return heap_->zone_largest(align, node); }
 
   /// A kind by its tag, once: the number is a node's wherever one is asked for, and means this kind, on the caller's node
   /// by preference (with kStrict: no other kind). kNotFound.
