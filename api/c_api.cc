@@ -64,44 +64,6 @@ core::Handle to_handle(fastmem_handle_t handle) { return core::Handle{static_cas
   return negative(heap.handle_free_slow(handle, p));
 }
 
-// What the config of an older header lacks keeps its default. false: a value that no header knows.
-bool to_config(const fastmem_config_t* given, Config& config) {
-  fastmem_config_t c;
-  fastmem_config_init(&c);
-  if (given != nullptr) {
-    if (given->struct_size < offsetof(fastmem_config_t, default_align)) return false;
-    if (given->version != FASTMEM_STRUCT_VERSION) return false;
-    __builtin_memcpy(&c, given, given->struct_size < sizeof(c) ? given->struct_size : sizeof(c));
-  }
-  if (c.pages > FASTMEM_PAGES_4K || c.iova_mode > FASTMEM_IOVA_NONE || c.profile > FASTMEM_PROFILE_RFC ||
-      c.misuse > FASTMEM_MISUSE_ABORT || c.files > FASTMEM_FILES_LIST || c.keep_files > 1 || c.locked > 1 ||
-      c.prefault > 1) {
-    return false;
-  }
-  config.pages = static_cast<PageKind>(c.pages);
-  config.iova = static_cast<IovaMode>(c.iova_mode);
-  config.profile = static_cast<Profile>(c.profile);
-  config.misuse = static_cast<Misuse>(c.misuse);
-  config.default_align = c.default_align;
-  config.region_size = Bytes{c.region_size};
-  config.address_space = Bytes{c.address_space};
-  config.limit_per_node = Bytes{c.limit_per_node};
-  config.first_region = Bytes{c.first_region};
-  config.cache_budget = Bytes{c.cache_budget};
-  config.files = static_cast<FileKind>(c.files);
-  config.keep_files = c.keep_files != 0;
-  config.directory = c.directory;
-  config.file_prefix = c.file_prefix;
-  config.preallocate = Bytes{c.preallocate};
-  config.base_address = c.base_address;
-  config.locked = c.locked != 0;
-  config.prefault = c.prefault != 0;
-  config.prefault_threads = c.prefault_threads;
-  config.progress = c.progress;
-  config.progress_context = c.progress_context;
-  return true;
-}
-
 ErrorCode bad_config() {
   return fail(ErrorCode::kInvalid, "a configuration that fastmem_config_init() did not make, or a value out of range");
 }
@@ -243,6 +205,44 @@ int fastmem_handle_free_bulk(fastmem_heap_t* heap, fastmem_handle_t handle, void
 }
 
 // ---- heaps ---------------------------------------------------------------------------------------------------------
+
+// What the config of an older header lacks keeps its default. false: a value that no header knows.
+bool fastmem::c_api::to_config(const fastmem_config_t* given, Config& config) {
+  fastmem_config_t c;
+  fastmem_config_init(&c);
+  if (given != nullptr) {
+    if (given->struct_size < offsetof(fastmem_config_t, default_align)) return false;
+    if (given->version != FASTMEM_STRUCT_VERSION) return false;
+    __builtin_memcpy(&c, given, given->struct_size < sizeof(c) ? given->struct_size : sizeof(c));
+  }
+  if (c.pages > FASTMEM_PAGES_4K || c.iova_mode > FASTMEM_IOVA_NONE || c.profile > FASTMEM_PROFILE_RFC ||
+      c.misuse > FASTMEM_MISUSE_ABORT || c.files > FASTMEM_FILES_LIST || c.keep_files > 1 || c.locked > 1 ||
+      c.prefault > 1) {
+    return false;
+  }
+  config.pages = static_cast<PageKind>(c.pages);
+  config.iova = static_cast<IovaMode>(c.iova_mode);
+  config.profile = static_cast<Profile>(c.profile);
+  config.misuse = static_cast<Misuse>(c.misuse);
+  config.default_align = c.default_align;
+  config.region_size = Bytes{c.region_size};
+  config.address_space = Bytes{c.address_space};
+  config.limit_per_node = Bytes{c.limit_per_node};
+  config.first_region = Bytes{c.first_region};
+  config.cache_budget = Bytes{c.cache_budget};
+  config.files = static_cast<FileKind>(c.files);
+  config.keep_files = c.keep_files != 0;
+  config.directory = c.directory;
+  config.file_prefix = c.file_prefix;
+  config.preallocate = Bytes{c.preallocate};
+  config.base_address = c.base_address;
+  config.locked = c.locked != 0;
+  config.prefault = c.prefault != 0;
+  config.prefault_threads = c.prefault_threads;
+  config.progress = c.progress;
+  config.progress_context = c.progress_context;
+  return true;
+}
 
 void fastmem_config_init(fastmem_config_t* config) {
   if (config == nullptr) return;

@@ -19,9 +19,11 @@
 
 namespace fastmem {
 
+using core::CallerMemory;
 using core::ClassStats;
 using core::HeapStats;
 using core::IovaSegment;
+using core::KindStats;
 using core::MemoryEvent;
 using core::MemoryListener;
 using core::MemoryStats;
@@ -30,11 +32,24 @@ using core::NodeStats;
 using core::Profile;
 using core::Request;
 using core::SlotStats;
+using core::Zone;
 
-inline constexpr unsigned kZero = core::kZero;              ///< every byte asked for reads 0
-inline constexpr unsigned kStrict = core::kStrict;          ///< never another node than the one asked
+inline constexpr unsigned kZero = core::kZero;        ///< every byte asked for reads 0
+inline constexpr unsigned kStrict = core::kStrict;    ///< never another node than the one asked
+inline constexpr unsigned kAnyKind = core::kAnyKind;  ///< what any node or kind holds comes before more of that asked
 inline constexpr unsigned kContiguous = core::kContiguous;  ///< one run in IOVA space, or refused
 inline constexpr std::size_t kMaxSize = core::kMaxSize;     ///< largest size that has a class, a cache and a handle
+
+/// A kind of memory in a heap of several.
+struct Kind {
+  const char* tag = "";  ///< 1 .. 15 characters, unique in the heap
+  PageKind pages = PageKind::kAuto;
+  bool locked = false;           ///< small pages, too, are locked in memory
+  NodeId node = kAnyNode;        ///< of the machine, where all of it lies; kAnyNode: every node has some
+  bool only_when_named = false;  ///< never stands in for another kind; not the first one
+  bool brought = false;          ///< has what Heap::add_memory() brings, and nothing else
+  Bytes limit = kUnlimited;      ///< as Heap::set_limit(), for each of its nodes
+};
 
 /// What a heap is made of. The defaults suit a service on any machine.
 struct Config {
@@ -65,6 +80,8 @@ struct Config {
 
   Backing* backing = nullptr;  ///< memory of your own (then `pages`, `iova`, `address_space`, `files` ... say nothing)
   const Topology* topology = nullptr;  ///< nullptr: this machine
+  /// Kinds of memory, the default one first, instead of `pages`; looked at while the heap is made. Empty: there is one.
+  std::span<const Kind> kinds = {};
 };
 
 /// A size class on a node, resolved once. Valid as long as its heap, shared freely between threads.
@@ -185,6 +202,36 @@ class Heap {
   Error listen(const MemoryListener& listener) { return heap_->add_listener(listener); }
   /// It hears goes() for what is held, and nothing more. kNotFound.
   Error unlisten(const char* name) { return heap_->remove_listener(name); }
+  /// Memory that is found by name (fastmem.h, "named zones"). kExists, kNoSpace, kInvalid, and what alloc() says.
+  Result<Zone> zone_reserve(const char* name, const Request& request) {
+    Zone zone;
+    const Error error = heap_->zone_reserve(name, request, zone);
+    if (!error.ok()) return error;
+    return zone;
+  }
+  Result<Zone> zone(const char* name) const { return heap_->zone(name); }
+  Error zone_free(const char* name) { return heap_->zone_free(name); }
+  /// visit(const Zone&) of each; it may call the heap.
+  template <class Visit>
+  void each_zone(Visit visit) const {
+    heap_->each_zone(visit);
+  }
+  /// The largest that could be reserved now without growing.
+  Result<Bytes> zone_largest(std::size_t align = 0, NodeId node = kAnyNode) { return heap_->zone_largest(align, node); }
+
+  /// A kind by its tag, once: the number is a node's wherever one is asked for, and means this kind, on the caller's node
+  /// by preference (with kStrict: no other kind). kNotFound.
+  Result<NodeId> kind(const char* tag) const { return heap_->kind(tag); }
+  /// What went elsewhere, and what is held; of a node, or of a kind.
+  Result<KindStats> kind_stats(NodeId node) const { return heap_->kind_stats(node); }
+
+  /// A heap without memory, to be found by name in this process (fastmem.h, "named heaps"). kInvalid, kExists, kNoSpace.
+  FASTMEM_EXPORT static Result<Heap> create_named(const char* name);
+  /// Memory that you bring, of a heap that takes such; see core/heap.h for the errors.
+  Error add_memory(const CallerMemory& memory) { return heap_->add_memory(memory); }
+  Error remove_memory(void* base, Bytes size) { return heap_->remove_memory(base, size); }
+  Error detach_memory(void* base, Bytes size) { return heap_->detach_memory(base, size); }
+  Error attach_memory(void* base, Bytes size) { return heap_->attach_memory(base, size); }
 
   std::size_t largest() const { return heap_->largest(); }
   unsigned classes() const { return heap_->classes().count; }

@@ -74,6 +74,8 @@ def fastmem_test(name, copts = [], deps = [], size = "small", **kwargs):
 
 ALL_FLOORS = [
     "//api:fastmem",
+    "//backends/caller",
+    "//backends/kinds",
     "//backends/standalone",
     "//core",
     "//platform",

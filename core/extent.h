@@ -24,6 +24,8 @@ enum class ExtentKind : std::uint8_t {
   kAbsent,  // free, and its pages were given back
   kSlab,
   kLarge,
+  kAside,      // free, and nothing is taken from it: its memory is detached
+  kSlabAside,  // a slab in such memory
 };
 
 struct alignas(64) Extent {

@@ -39,19 +39,27 @@ Bytes Heap::release_free_regions(unsigned node, Bytes most) {
     const auto number = static_cast<RegionNumber>(i);
     const LockGuard telling(listeners_.mutex);
     const RegionInfo& info = state_->regions[number];
-    if (!info.present || info.node != node) continue;
-    const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
-    const auto granules = static_cast<std::uint32_t>(info.region.size.rep / kGranule);
-    const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
+    if (!info.present || info.node != node || info.owner.load(std::memory_order_relaxed) != Owner::kBacking) continue;
     const Bytes held = n.pages.held();
-    if (!n.pages.remove_region(first, granules, books, Bytes{n.floor.load(std::memory_order_relaxed)})) continue;
+    if (!take_out(number, Bytes{n.floor.load(std::memory_order_relaxed)})) continue;
     released += held - n.pages.held();
-    tell_goes(number);
-    uninstall_region(number);
-    n.forget_refusals();
-    n.note_arrival();
   }
   return released;
+}
+
+// A region goes, if nobody has any of it and so much of the node stays held.
+bool Heap::take_out(RegionNumber number, Bytes keep) {
+  const RegionInfo& info = state_->regions[number];
+  NodeState& n = state_->nodes[info.node];
+  const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
+  const auto granules = static_cast<std::uint32_t>(info.region.size.rep / kGranule);
+  const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
+  if (!n.pages.remove_region(first, granules, books, keep)) return false;
+  tell_goes(number);
+  uninstall_region(number);
+  n.forget_refusals();
+  n.note_arrival();
+  return true;
 }
 
 // ---- pages inside of regions -----------------------------------------------------------------------------------------
@@ -148,11 +156,12 @@ Error Heap::bring_back_region(RegionNumber number) {
 }
 
 Error Heap::set_floor(Bytes floor, NodeId node) {
-  const int only = node == kAnyNode ? -1 : node_index(node);
-  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  const Place asked = node == kAnyNode ? Place{-1, false} : place(node);
+  const int only = asked.first;
+  if (node != kAnyNode && only < 0) return no_place(node);
   Error first;
   for (unsigned n = 0; n < node_count_; ++n) {
-    if (only >= 0 && n != static_cast<unsigned>(only)) continue;
+    if (only >= 0 && n != static_cast<unsigned>(only) && !(asked.whole_kind && akin(n, node))) continue;
     const Error error = floor.rep != 0 ? reserve(floor, state_->nodes[n].id) : Error{};
     const LockGuard guard(admin_);
     if (error.ok()) state_->nodes[n].floor.store(floor.rep, std::memory_order_relaxed);

@@ -12,6 +12,7 @@
 #include "core/bin.h"
 #include "core/region_table.h"
 #include "core/slot.h"
+#include "core/zone_table.h"
 #include "platform/thread_slot.h"
 #include "platform/topology.h"
 
@@ -43,6 +44,7 @@ struct alignas(kLinePair) NodeState {
   NodeId id;
   std::uint8_t nearest[kMaxNodes] = {};  // this node's index, then those that may stand in for it, by distance
   unsigned reach = 0;                    // how many these are
+  unsigned kin = 0;                      // of these, the first so many are of its own kind
   PageHeap pages;
   std::atomic<std::size_t> floor{0};  // bytes that stay, whatever goes back. relaxed: set under the heap's admin lock
   LargeCounts large;
@@ -63,6 +65,10 @@ struct alignas(kLinePair) NodeState {
   std::atomic<bool> wanted{false};
   std::atomic<std::uint64_t> arrivals{1};
 
+  // Objects, relaxed: statistics.
+  std::atomic<std::uint64_t> sent_elsewhere{0};     // asked here, served by another node
+  std::atomic<std::uint64_t> served_for_others{0};  // asked of another node, served here
+
   void say_why_not(const Error& error) FM_EXCLUDES(refusal) {
     const LockGuard guard(refusal);
     why_not = error;
@@ -71,6 +77,7 @@ struct alignas(kLinePair) NodeState {
     const LockGuard guard(refusal);
     return why_not;
   }
+  // More may be had than before: the backing is asked again, and the next shortage is told.
   void forget_refusals() FM_REQUIRES(growth) {
     failures = 0;
     no_growth_before = 0;
@@ -100,6 +107,7 @@ struct HeapState {
         profile(profile_),
         classes(in_pieces ? in_least_slabs(size_classes(profile_)) : size_classes(profile_)),
         regions(&arena),
+        zones(&arena),
         budget(cache_budget) {}
 
   static constexpr std::uint32_t layout() {
@@ -113,6 +121,7 @@ struct HeapState {
   PageMap map;
   ExtentTable extents;
   RegionTable regions;
+  ZoneTable zones;
   CacheBudget budget;
   Account account;
   unsigned node_count = 0;

@@ -143,9 +143,41 @@ Result<SlotStats> Heap::slot_class_stats(unsigned id, std::size_t class_size) co
   return slot_stats_from(slot_counts(*s, c), class_size);
 }
 
+Result<KindStats> Heap::kind_stats(NodeId node) const {
+  const int exact = node_index(node);
+  if (exact < 0 && !has_kind(node)) return no_place(node);
+  KindStats sum;
+  sum.limit = kUnlimited;
+  for (unsigned n = 0; n < node_count_; ++n) {
+    if (exact >= 0 ? n != static_cast<unsigned>(exact) : !akin(n, node)) continue;
+    const NodeState& state = state_->nodes[n];
+    const Bytes held = state.pages.held();
+    const Bytes used = state.pages.used();
+    sum.sent_elsewhere += state.sent_elsewhere.load(std::memory_order_relaxed);
+    sum.served_for_others += state.served_for_others.load(std::memory_order_relaxed);
+    sum.backing += held;
+    sum.slabs += used;
+    sum.free += Bytes{less(held.rep, used.rep)};
+    sum.limit = std::min(sum.limit, state.pages.limit());
+    sum.regions += state.pages.regions();
+    ++sum.nodes;
+  }
+  return sum;
+}
+
+// Of a whole kind, its nodes together.
 Result<NodeStats> Heap::node_stats(NodeId node) const {
   const int index = node_index(node);
-  if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  if (index < 0) {
+    const Result<KindStats> all = kind_stats(node);
+    if (!all.ok()) return all.error();
+    const KindStats& k = all.value();
+    NodeStats s{node, k.backing, k.slabs, k.free, {}, k.limit, k.regions};
+    for (unsigned n = 0; n < node_count_; ++n) {
+      if (akin(n, node)) s.metadata += state_->nodes[n].pages.books();
+    }
+    return s;
+  }
   const PageHeap& pages = state_->nodes[index].pages;
   NodeStats s;
   s.node = node;
@@ -161,10 +193,10 @@ Result<NodeStats> Heap::node_stats(NodeId node) const {
 Result<MemoryStats> Heap::memory_stats(NodeId node) const {
   if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const int only = node == kAnyNode ? -1 : node_index(node);
-  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  if (node != kAnyNode && only < 0 && !has_kind(node)) return no_place(node);
   MemoryStats sum;
   for (unsigned n = 0; n < node_count_; ++n) {
-    if (only >= 0 && n != static_cast<unsigned>(only)) continue;
+    if (only >= 0 ? n != static_cast<unsigned>(only) : node != kAnyNode && !akin(n, node)) continue;
     const NodeState& from = state_->nodes[n];
     const PageHeapCounts counts = from.pages.counts();
     MemoryStats s;
@@ -209,6 +241,8 @@ void Heap::reset_stats() {
   for (unsigned n = 0; n < node_count_; ++n) {
     LargeCounts& large = state_->nodes[n].large;
     for (auto* const count : {&large.allocs, &large.frees, &large.nomem}) count->store(0, std::memory_order_relaxed);
+    state_->nodes[n].sent_elsewhere.store(0, std::memory_order_relaxed);
+    state_->nodes[n].served_for_others.store(0, std::memory_order_relaxed);
   }
 }
 

@@ -123,6 +123,52 @@ void PageHeap::lay_free(ExtentIndex extent, bool clean) {
   lay(ExtentKind::kFree, extent, granules, clean ? granules : 0);
 }
 
+// ---- memory that is detached -----------------------------------------------------------------------------------------
+
+PageHeap::Found PageHeap::set_aside(ExtentIndex first, std::uint32_t granules, std::span<ExtentIndex> slabs) {
+  const LockGuard guard(mutex_);
+  Found found{0, 0};
+  for (ExtentIndex i = first; i < first + granules; i += (*extents_)[i].granules) {
+    Extent& e = (*extents_)[i];
+    switch (e.kind.load(std::memory_order_relaxed)) {
+      case ExtentKind::kFree:
+        unlist(i);
+        e.kind.store(ExtentKind::kAside, std::memory_order_relaxed);
+        count_taken(e.granules);
+        account_->used.fetch_add(e.granules * kGranule, std::memory_order_relaxed);
+        break;
+      case ExtentKind::kSlab:
+        if (found.slabs == slabs.size()) return found;
+        slabs[found.slabs++] = i;
+        break;
+      case ExtentKind::kNone:
+        ++found.in_motion;
+        break;
+      default:
+        break;
+    }
+  }
+  return found;
+}
+
+void PageHeap::give_aside(ExtentIndex extent) {
+  const LockGuard guard(mutex_);
+  (*extents_)[extent].clean = 0;
+  (*extents_)[extent].kind.store(ExtentKind::kAside, std::memory_order_relaxed);
+}
+
+void PageHeap::resume(ExtentIndex first, std::uint32_t granules) {
+  const LockGuard guard(mutex_);
+  for (ExtentIndex i = first; i < first + granules;) {
+    const std::uint32_t length = (*extents_)[i].granules;
+    if (is(ExtentKind::kAside, i)) {
+      count_given(length);
+      lay(ExtentKind::kFree, i, length, (*extents_)[i].clean);
+    }
+    i += length;
+  }
+}
+
 // ---- descriptors ---------------------------------------------------------------------------------------------------
 
 // The extent is somebody's.
@@ -227,6 +273,16 @@ PageHeapCounts PageHeap::counts() const {
   c.free = Bytes{(held_.load(std::memory_order_relaxed) - used_.load(std::memory_order_relaxed)) * kGranule};
   c.absent = absent();
   return c;
+}
+
+std::uint32_t PageHeap::largest(std::uint32_t align) const {
+  const LockGuard guard(mutex_);
+  std::uint32_t largest = 0;
+  free_.each(*extents_, [&](ExtentIndex i) {
+    const std::uint32_t granules = (*extents_)[i].granules;
+    largest = std::max(largest, granules - std::min(granules, free_.padding(i, align)));
+  });
+  return largest;
 }
 
 void PageHeap::check_invariants() const {

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <span>
 
 #include "core/arena.h"
 #include "core/free_extents.h"
@@ -114,6 +115,19 @@ class PageHeap {
   void lay_absent(ExtentIndex extent) FM_EXCLUDES(mutex_);
   void lay_free(ExtentIndex extent, bool clean) FM_EXCLUDES(mutex_);
 
+  // ---- memory that is detached ----
+
+  // The region's free extents leave the lists, counted as used: nothing is taken from them until resume(). `slabs`: heads
+  // of its slabs, which are their bins' to set aside. in_motion: extents that are neither, yet.
+  struct Found {
+    unsigned slabs;
+    unsigned in_motion;
+  };
+  Found set_aside(ExtentIndex first, std::uint32_t granules, std::span<ExtentIndex> slabs) FM_EXCLUDES(mutex_);
+  // What somebody had and gives back goes there, too.
+  void give_aside(ExtentIndex extent) FM_EXCLUDES(mutex_);
+  void resume(ExtentIndex first, std::uint32_t granules) FM_EXCLUDES(mutex_);
+
   // ---- limits and counts ----
 
   // Bytes that the node may still take from its backing.
@@ -130,6 +144,8 @@ class PageHeap {
   Bytes books() const { return Bytes{books_.load(std::memory_order_relaxed)}; }
   unsigned regions() const { return regions_.load(std::memory_order_relaxed); }
   PageHeapCounts counts() const FM_EXCLUDES(mutex_);
+  // Granules of the largest extent that could be taken now, its first one on a multiple of `align`.
+  std::uint32_t largest(std::uint32_t align) const FM_EXCLUDES(mutex_);
 
   void check_invariants() const FM_EXCLUDES(mutex_);
   Mutex& mutex() { return mutex_; }

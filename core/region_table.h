@@ -23,6 +23,18 @@ inline constexpr RegionNumber kNoRegion{0};
 
 enum class IovaState : std::uint8_t { kUnknown, kOneRun, kTable, kUnavailable };
 
+enum class Owner : std::uint8_t {
+  kBacking,  // it came from the backing, and goes back there
+  kCaller,   // the user brought it, and takes it away
+  kAside,    // the same, and nothing is allocated from it now
+};
+
+// How devices see memory that its user brought.
+struct BroughtIovas {
+  std::span<const Iova> pages;     // one for each page
+  bool same_as_addresses = false;  // without pages: an IOVA is the address
+};
+
 struct RegionInfo {
   Region region;
   unsigned node;  // index among the heap's nodes
@@ -33,14 +45,17 @@ struct RegionInfo {
   std::atomic<IovaState> iova;  // release: publishes run and table; pairs with RegionTable::iova_of()
   Iova run;                     // kOneRun: of the first byte
   Iova* table;                  // of each page: kTable, or pages_of() was asked
+  std::atomic<Owner> owner;     // writer: under Heap::admin_. relaxed: a hint for who does not hold it
 };
 
 class RegionTable {
  public:
   explicit RegionTable(Arena* arena) : arena_(arena) {}
 
-  // kNoRegion: no memory for the entry, or 65,535 are in use. `unit`: as RegionInfo has it.
-  RegionNumber add(const Region& region, unsigned node, std::uint32_t unit = 0) FM_EXCLUDES(mutex_);
+  // `unit`: as RegionInfo has it. `brought`: by the heap's user, with the IOVAs that are known; nullptr: it is the
+  // backing's. kNoRegion: no memory for the entry or its IOVAs, or 65,535 are in use.
+  RegionNumber add(const Region& region, unsigned node, std::uint32_t unit = 0, const BroughtIovas* brought = nullptr)
+      FM_EXCLUDES(mutex_);
   void remove(RegionNumber number) FM_EXCLUDES(mutex_);
 
   RegionInfo& operator[](RegionNumber number) { return chunks_[number / kChunk][number % kChunk]; }
@@ -68,6 +83,7 @@ class RegionTable {
   static constexpr unsigned kChunk = 256;
 
   Error ask(RegionInfo& info, Backing& backing) FM_EXCLUDES(mutex_);
+  bool know(RegionInfo& info, const BroughtIovas& brought) FM_REQUIRES(mutex_);
 
   Mutex mutex_{LockRank::kRegionTable};
   Arena* arena_;

@@ -112,6 +112,35 @@ AT(fastmem_listener_t, may_grow, 40);
 AT(fastmem_listener_t, removed, 48);
 
 static_assert(FASTMEM_LISTEN_IOVAS == 1);
+static_assert(sizeof(fastmem_kind_t) == 40);
+AT(fastmem_kind_t, pages, 4);
+AT(fastmem_kind_t, tag, 8);
+AT(fastmem_kind_t, locked, 16);
+AT(fastmem_kind_t, node, 20);
+AT(fastmem_kind_t, flags, 24);
+AT(fastmem_kind_t, limit, 32);
+
+static_assert(sizeof(fastmem_kind_stats_t) == 64);
+AT(fastmem_kind_stats_t, sent_elsewhere, 8);
+AT(fastmem_kind_stats_t, served_for_others, 16);
+AT(fastmem_kind_stats_t, bytes_backing, 24);
+AT(fastmem_kind_stats_t, bytes_slabs, 32);
+AT(fastmem_kind_stats_t, bytes_free, 40);
+AT(fastmem_kind_stats_t, limit, 48);
+AT(fastmem_kind_stats_t, regions, 56);
+AT(fastmem_kind_stats_t, nodes, 60);
+
+static_assert(sizeof(fastmem_zone_t) == 80);
+AT(fastmem_zone_t, name, 8);
+AT(fastmem_zone_t, addr, 40);
+AT(fastmem_zone_t, len, 48);
+AT(fastmem_zone_t, iova, 56);
+AT(fastmem_zone_t, page_size, 64);
+AT(fastmem_zone_t, node, 72);
+AT(fastmem_zone_t, flags, 76);
+
+static_assert(FASTMEM_ANY_KIND == 4 && FASTMEM_KIND_ONLY_NAMED == 1 && FASTMEM_KIND_BROUGHT == 2);
+static_assert(FASTMEM_MEMORY_ZEROED == 1 && FASTMEM_MEMORY_IOVA_VA == 2 && FASTMEM_MEMORY_FORK == 4);
 static_assert(sizeof(fastmem_handle_t) == 4);
 static_assert(FASTMEM_PAGES_4K == 4 && FASTMEM_IOVA_NONE == 3 && FASTMEM_PROFILE_RFC == 1 && FASTMEM_MISUSE_ABORT == 1);
 static_assert(FASTMEM_FILES_NONE == 0 && FASTMEM_FILES_MEMFD == 1 && FASTMEM_FILES_LIST == 3);
@@ -177,6 +206,9 @@ TEST_CASE("statistics into structures of older and newer headers") {
   const unsigned slot = fastmem_slot();
   for (int i = 0; i < 300; ++i) REQUIRE(heap.alloc(64) != nullptr);
   check_older_sizes<fastmem_stats_t>([&](auto* s) { return fastmem_stats(heap, s); });
+  REQUIRE(fastmem_zone_reserve(heap, "zone", 1000, 0, 0, 0, FASTMEM_NODE_ANY, nullptr) == 0);
+  check_older_sizes<fastmem_zone_t>([&](auto* z) { return fastmem_zone_lookup(heap, "zone", z); });
+  check_older_sizes<fastmem_kind_stats_t>([&](auto* s) { return fastmem_stats_kind(heap, 1023, s); });
   check_older_sizes<fastmem_class_stats_t>([&](auto* s) { return fastmem_stats_class(heap, 64, s); });
   check_older_sizes<fastmem_slot_stats_t>([&](auto* s) { return fastmem_stats_slot(heap, slot, s); });
   check_older_sizes<fastmem_slot_stats_t>([&](auto* s) { return fastmem_stats_slot_class(heap, slot, 64, s); });

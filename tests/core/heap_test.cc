@@ -168,7 +168,7 @@ TEST_CASE("arguments that no heap accepts") {
   for (const std::size_t align : {std::size_t{3}, std::size_t{48}, kNever}) {
     refused(16, align, 0, kAnyNode, ErrorCode::kInvalid);
   }
-  refused(16, 0, 4, kAnyNode, ErrorCode::kInvalid);
+  refused(16, 0, 16, kAnyNode, ErrorCode::kInvalid);
   refused(16, 0, ~0u, kAnyNode, ErrorCode::kInvalid);
   for (const std::size_t size : {heap->largest() + 1, kNever - 15, kNever}) {
     refused(size, 0, 0, kAnyNode, ErrorCode::kTooBig);
