@@ -172,11 +172,14 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
   fill_views();
   sizes_.fill(config.profile, config.default_align);
   begin_tending();
+  set_decay(config.decay_ms);
   config_.region_size = round_up(config.region_size, backing_->region_unit());
   config_.first_region = std::min(round_up(config.first_region, backing_->region_unit()), config_.region_size);
 }
 
 void Heap::destroy() {
+  stop_maintainer();
+  close_maintenance();
   delist(this);
   for (unsigned n = 1; n <= state_->regions.highest(); ++n) {
     const RegionInfo& info = state_->regions[static_cast<RegionNumber>(n)];
@@ -261,6 +264,7 @@ void Heap::flush_slot(SlotId id) {
 }
 
 void Heap::lock_for_fork() {
+  maintenance_.mutex.lock_for_fork();
   admin_.lock_for_fork();
   stats_.lock_for_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.lock_for_fork();
@@ -284,9 +288,12 @@ void Heap::unlock_after_fork() {
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.unlock_after_fork();
   stats_.unlock_after_fork();
   admin_.unlock_after_fork();
+  maintenance_.mutex.unlock_after_fork();
 }
 
 void Heap::reset_in_child() {
+  maintenance_.mutex.reset_in_child();
+  close_maintenance();
   admin_.reset_in_child();
   stats_.reset_in_child();
   for (unsigned n = 0; n < node_count_; ++n) {

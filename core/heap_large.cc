@@ -198,6 +198,8 @@ ErrorCode Heap::large_free_slow(ExtentIndex extent, void* p) {
   NodeState& n = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))];
   n.pages.give(extent);
   n.note_arrival();
+  if (state_->account.attention.load(std::memory_order_relaxed) == Account::kWanted) [[unlikely]]
+    attend_slow();
   return ErrorCode::kOk;
 }
 

@@ -148,6 +148,7 @@ Error Heap::install_region(const Region& region, unsigned node) {
   }
   for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = number;
   add_leak_root(region.base, region.size);
+  state_->nodes[node].note_came(region, {}, region.size);
   state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes, region.zeroed);
   state_->nodes[node].note_arrival();
   return {};

@@ -27,7 +27,8 @@ Bytes Heap::trim(Bytes most) {
 
 // ---- whole regions ---------------------------------------------------------------------------------------------------
 
-Bytes Heap::release_free_regions(unsigned node, Bytes most) {
+// `keep`: so much stays held, if that is more than the floor.
+Bytes Heap::release_free_regions(unsigned node, Bytes most, Bytes keep) {
   PageHeap& pages = state_->nodes[node].pages;
   Bytes released;
   for (unsigned i = 1; i <= state_->regions.highest() && released < most; ++i) {
@@ -39,7 +40,7 @@ Bytes Heap::release_free_regions(unsigned node, Bytes most) {
     const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
     const Bytes floor{state_->nodes[node].floor.load(std::memory_order_relaxed)};
     const Bytes held = pages.held();
-    if (!pages.remove_region(first, granules, books, floor)) continue;
+    if (!pages.remove_region(first, granules, books, std::max(floor, keep))) continue;
     released += held - pages.held();
     for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = kNoRegion;
     state_->arena.close_table(books);
@@ -101,6 +102,7 @@ Error Heap::bring_back(unsigned node, ExtentIndex lifted) {
     if (!error.ok()) backing_->discard(region, offset, size);
   }
   if (error.ok()) {
+    n.note_came(region, offset, size);
     n.pages.lay_free(lifted, true);
     n.note_arrival();
   } else {

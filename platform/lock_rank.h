@@ -11,6 +11,7 @@ enum class LockRank : std::uint8_t {
   kDefaultHeap,  // one thread makes the default heap; the DPDK heap comes and goes
   kHeapList,     // which heaps exist in this process
   kSlotTable,    // which thread has which slot
+  kMaintain,     // one heap's callbacks and its maintaining thread
   kHeapAdmin,    // one heap's configuration changes, reserve, trim
   kStats,        // one heap's statistics are read, or their baselines set
   kGrowth,       // one thread at a time grows a node
