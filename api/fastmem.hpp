@@ -8,6 +8,7 @@
 /// Units: fastmem::Bytes where a type says it, plain std::size_t bytes where C++ programs expect them.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -23,12 +24,19 @@ using core::HeapStats;
 using core::IovaSegment;
 using core::Misuse;
 using core::NodeStats;
+using core::PressureCallback;
+using core::PressureConfig;
 using core::Profile;
 using core::SlotStats;
+using core::WatermarkCallback;
 
 inline constexpr unsigned kZero = core::kZero;      ///< every byte asked for reads 0
 inline constexpr unsigned kStrict = core::kStrict;  ///< never another node than the one asked
 inline constexpr std::size_t kMaxSize = core::kMaxSize;
+inline constexpr int kBelowLow = core::kBelowLow;          ///< free memory of the node fell below its low watermark
+inline constexpr int kAboveHigh = core::kAboveHigh;        ///< it rose above its high watermark
+inline constexpr int kSomePressure = core::kSomePressure;  ///< threads wait for memory: what is idle goes
+inline constexpr int kFullPressure = core::kFullPressure;  ///< hardly anything else happens: all that is free goes
 
 /// What a heap is made of. The defaults suit a service on any machine.
 struct Config {
@@ -44,6 +52,8 @@ struct Config {
   Bytes limit_per_node = kUnlimited;
   Backing* backing = nullptr;          ///< memory of your own (then `pages`, `iova`, `address_space` say nothing)
   const Topology* topology = nullptr;  ///< nullptr: this machine
+  std::chrono::milliseconds decay{0};  ///< Heap::set_decay()
+  PressureConfig pressure;             ///< when the kernel is to call: microseconds of stall within a window
 };
 
 /// A size class on a node, resolved once. Valid as long as its heap, shared freely between threads.
@@ -141,6 +151,39 @@ class Heap {
   void flush() { heap_->flush(); }
   /// Free memory goes back to the system: every thread's caches, empty slabs, wholly free regions. Returns what went.
   Bytes trim() { return heap_->trim(); }
+  /// The same until about `most` bytes have gone.
+  Bytes trim(Bytes most) { return heap_->trim(most); }
+  /// So much stays held of a node (kAnyNode: of each), whatever goes back; taken now where it is not.
+  Error set_floor(Bytes floor, NodeId node = kAnyNode) { return heap_->set_floor(floor, node); }
+  /// Most bytes of all nodes together; the rest as set_limit().
+  void set_total_limit(Bytes limit) { heap_->set_total_limit(limit); }
+
+  /// Of a node's free memory (kAnyNode: of each node's): below `low` more comes in the background, above `high` the
+  /// surplus goes back, not below the floor. 0 and kUnlimited: no such mark. kInvalid: high is not 64 KiB above low.
+  /// Without a maintainer the callback is called, and the surplus goes, by threads that miss; nothing grows.
+  Error set_watermarks(Bytes low, Bytes high = kUnlimited, NodeId node = kAnyNode) {
+    return heap_->set_watermarks(low, high, node);
+  }
+  /// Called once for each crossing, with no lock held, on the maintainer's thread, or where there is none on one that
+  /// misses. It may allocate and free, but not maintain, press or stop (kReentered). nullptr: nobody is told.
+  void on_watermark(WatermarkCallback callback, void* context) { heap_->on_watermark(callback, context); }
+  /// Free memory beyond floor and low mark that stays free goes back, a share 1 - exp(-t / constant) in a time t.
+  /// 0: it stays.
+  void set_decay(std::chrono::milliseconds constant) {
+    heap_->set_decay(constant.count() > 0 ? static_cast<std::uint64_t>(constant.count()) : 0);
+  }
+  /// For a thread of the caller's own, in a loop: sleeps for at most `timeout`, until something is due, and does it.
+  Error maintain(std::chrono::milliseconds timeout) {
+    return heap_->maintain(timeout.count() > 0 ? static_cast<std::uint64_t>(timeout.count()) * 1'000'000 : 0);
+  }
+  /// A thread of the heap's own that does so. kBusy: it runs already; kNoMemory, kNoSpace. In the child of a fork it
+  /// does not run, and may be started anew. The heap's destruction stops it.
+  Error start_maintainer() { return heap_->start_maintainer(); }
+  Error stop_maintainer() { return heap_->stop_maintainer(); }
+  /// Called after the heap has given back what the level asks for. Who maintains waits for the kernel's word, too (PSI).
+  void on_pressure(PressureCallback callback, void* context) { heap_->on_pressure(callback, context); }
+  /// Memory is short: gives back by the level, and calls the callback, on this thread. kInvalid: no such level.
+  Error pressure(int level) { return heap_->pressure(level); }
 
   unsigned classes() const { return heap_->classes().count; }
   /// Of class 0 .. classes() - 1.

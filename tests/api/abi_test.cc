@@ -19,7 +19,7 @@ using test::CHeap;
 
 #define AT(type, field, offset) static_assert(offsetof(type, field) == (offset), #type "." #field)
 
-static_assert(sizeof(fastmem_config_t) == 72);
+static_assert(sizeof(fastmem_config_t) == 88);
 AT(fastmem_config_t, struct_size, 0);
 AT(fastmem_config_t, version, 4);
 AT(fastmem_config_t, pages, 8);
@@ -32,6 +32,10 @@ AT(fastmem_config_t, address_space, 40);
 AT(fastmem_config_t, limit_per_node, 48);
 AT(fastmem_config_t, first_region, 56);
 AT(fastmem_config_t, cache_budget, 64);
+AT(fastmem_config_t, decay_ms, 72);
+AT(fastmem_config_t, pressure_some_us, 76);
+AT(fastmem_config_t, pressure_full_us, 80);
+AT(fastmem_config_t, pressure_window_us, 84);
 
 static_assert(sizeof(fastmem_segment_t) == 16);
 AT(fastmem_segment_t, iova, 0);
@@ -84,6 +88,8 @@ AT(fastmem_node_stats_t, node, 52);
 static_assert(sizeof(fastmem_handle_t) == 4);
 static_assert(FASTMEM_PAGES_4K == 4 && FASTMEM_IOVA_NONE == 3 && FASTMEM_PROFILE_RFC == 1 && FASTMEM_MISUSE_ABORT == 1);
 static_assert(FASTMEM_ZERO == 1 && FASTMEM_STRICT == 2 && FASTMEM_NODE_ANY == -1);
+static_assert(FASTMEM_BELOW_LOW == 1 && FASTMEM_ABOVE_HIGH == 2);
+static_assert(FASTMEM_PRESSURE_SOME == 1 && FASTMEM_PRESSURE_FULL == 2);
 static_assert(FASTMEM_LOG_INFO == 0 && FASTMEM_LOG_WARNING == 1 && FASTMEM_LOG_ERROR == 2);
 
 TEST_CASE("fastmem_config_init sets the documented defaults") {
@@ -101,6 +107,10 @@ TEST_CASE("fastmem_config_init sets the documented defaults") {
   CHECK(config.limit_per_node == FASTMEM_UNLIMITED);
   CHECK(config.first_region == 4 * test::kMegabyte);
   CHECK(config.cache_budget == 128 * test::kMegabyte);
+  CHECK(config.decay_ms == 0);
+  CHECK(config.pressure_some_us == 200'000);
+  CHECK(config.pressure_full_us == 100'000);
+  CHECK(config.pressure_window_us == 2'000'000);
   fastmem_config_init(nullptr);  // does nothing
 }
 
