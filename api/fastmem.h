@@ -282,7 +282,8 @@ FASTMEM_API void fastmem_set_decay(fastmem_heap_t *heap, unsigned int ms);
 FASTMEM_API int fastmem_maintain(fastmem_heap_t *heap, int timeout_ms);
 
 /**
- * A thread of the heap's own, called "fastmem", that takes no signals. It does not run in the child of a fork, where it
+ * A thread of the heap's own, called "fastmem", that takes no signals and runs on the CPUs that the calling thread may run
+ * on: do not start it from one that is pinned to the CPU it works on. It does not run in the child of a fork, where it
  * may be started anew; fastmem_heap_destroy() stops it.
  * @return 0, -EBUSY (it runs), -ENOMEM (no thread), -ENOSPC, -EDEADLK, -ENODEV
  */
