@@ -181,6 +181,7 @@ Error Heap::reserve(Bytes size, NodeId node) {
     return make_error(ErrorCode::kNoMemory, "%zu MiB asked, the heap has address space for %zu MiB", size / kMiB,
                       backing_->window().size() / kMiB);
   }
+  claim_thread_slot();  // prepare_books() wants it, and its lock comes before the heap's
   const LockGuard guard(admin_);
   const unsigned from = only < 0 ? home() : static_cast<unsigned>(only);
   const NodeState& first = state_->nodes[from];

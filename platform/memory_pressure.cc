@@ -41,12 +41,15 @@ bool read_mount(const char* root, const char* path, char (&point)[kPathSize], co
 Error refusal(const char* file, int reason, const char* trigger) {
   const char* const why = std::strerror(reason);
   if (reason == EACCES || reason == EPERM) {
-    return make_error(ErrorCode::kPermission,
-                      "no \"%s\" on %s (%s): needs write access, and windows that are no multiple "
-                      "of 2 s need CAP_SYS_RESOURCE",
-                      trigger, file, why);
+    return make_error(ErrorCode::kPermission, "no \"%s\" on %s (%s): it must be writable", trigger, file, why);
   }
-  if (reason == EINVAL) return make_error(ErrorCode::kInvalid, "%s does not take \"%s\" (%s)", file, trigger, why);
+  if (reason == EINVAL) {
+    return make_error(
+        ErrorCode::kInvalid,
+        "%s does not take \"%s\" (%s): windows are 500 ms to 10 s, and without CAP_SYS_RESOURCE multiples "
+        "of 2 s; the stall is no longer than the window",
+        file, trigger, why);
+  }
   return make_error(ErrorCode::kUnsupported, "no pressure stall information in %s (%s); boot with psi=1", file, why);
 }
 
