@@ -207,6 +207,8 @@ ErrorCode Heap::large_free_slow(ExtentIndex extent, void* p) {
   if (give_aside(extent)) return ErrorCode::kOk;
   n.pages.give(extent);
   n.note_arrival();
+  if (state_->account.attention.load(std::memory_order_relaxed) == Account::kWanted) [[unlikely]]
+    attend_slow();
   return ErrorCode::kOk;
 }
 

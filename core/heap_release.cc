@@ -32,7 +32,8 @@ Bytes Heap::trim(Bytes most) {
 
 // ---- whole regions ---------------------------------------------------------------------------------------------------
 
-Bytes Heap::release_free_regions(unsigned node, Bytes most) {
+// `keep`: so much stays held, if that is more than the floor.
+Bytes Heap::release_free_regions(unsigned node, Bytes most, Bytes keep) {
   NodeState& n = state_->nodes[node];
   Bytes released;
   for (unsigned i = 1; i <= state_->regions.highest() && released < most; ++i) {
@@ -41,7 +42,7 @@ Bytes Heap::release_free_regions(unsigned node, Bytes most) {
     const RegionInfo& info = state_->regions[number];
     if (!info.present || info.node != node || info.owner.load(std::memory_order_relaxed) != Owner::kBacking) continue;
     const Bytes held = n.pages.held();
-    if (!take_out(number, Bytes{n.floor.load(std::memory_order_relaxed)})) continue;
+    if (!take_out(number, std::max(Bytes{n.floor.load(std::memory_order_relaxed)}, keep))) continue;
     released += held - n.pages.held();
   }
   return released;
@@ -106,6 +107,7 @@ Error Heap::bring_back(unsigned node, ExtentIndex lifted) {
     if (!error.ok()) backing_->discard(region, offset, size);
   }
   if (error.ok()) {
+    n.note_came(region, offset, size);
     n.pages.lay_free(lifted, true);
     n.note_arrival();
   } else {

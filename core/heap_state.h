@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "core/bin.h"
+#include "core/decay.h"
 #include "core/region_table.h"
 #include "core/slot.h"
 #include "core/zone_table.h"
@@ -48,10 +49,19 @@ struct alignas(kLinePair) NodeState {
   PageHeap pages;
   std::atomic<std::size_t> floor{0};  // bytes that stay, whatever goes back. relaxed: set under the heap's admin lock
   LargeCounts large;
+  // Of growth ahead of need; written under the heap's admin lock. relaxed: a stale one is as good.
+  std::atomic<std::size_t> ahead{0};  // bytes used while memory comes: asked for so long before the low mark is reached
+  bool marks_are_new = true;          // how fast memory is used is not known yet
+  std::atomic<std::uint64_t> no_growth_ahead_before{0};  // monotonic ns: there was none
+
   Mutex growth{LockRank::kGrowth};                           // one thread at a time asks the backing for this node
   unsigned failures FM_GUARDED_BY(growth) = 0;               // growths that failed in a row
   std::uint64_t no_growth_before FM_GUARDED_BY(growth) = 0;  // monotonic ns: the backing had nothing, again and again
   std::atomic<bool> asking{false};                           // writer: under growth. The backing is being asked
+
+  Decay decay;              // under growth, as is all below
+  void* came_at = nullptr;  // what came last, whose pages come when they are touched
+  Bytes came;
 
   mutable Mutex refusal{LockRank::kRefusal};
   Error why_not FM_GUARDED_BY(refusal) = {};  // what the backing said last
@@ -83,6 +93,11 @@ struct alignas(kLinePair) NodeState {
     no_growth_before = 0;
     told_arrivals.store(0, std::memory_order_relaxed);
     told_until.store(0, std::memory_order_relaxed);
+  }
+  void note_came(const Region& region, Bytes offset, Bytes size) {
+    const bool lazily = region.page_size < kMiB * 2;  // larger ones are there when they come
+    came_at = lazily ? static_cast<std::byte*>(region.base) + offset.rep : nullptr;
+    came = size;
   }
   std::uint64_t watch() {
     wanted.store(true);

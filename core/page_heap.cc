@@ -11,6 +11,7 @@ ExtentIndex PageHeap::take(std::uint32_t granules, std::uint32_t align) {
   const LockGuard guard(mutex_);
   const ExtentIndex found = free_.find(*extents_, granules, align);
   if (found == kNoExtent || !charge(granules)) return kNoExtent;
+  look_at_marks();
   return carve(ExtentKind::kFree, found, free_.padding(found, align), granules);
 }
 
@@ -47,6 +48,7 @@ bool PageHeap::extend(ExtentIndex extent, std::uint32_t granules) {
   const bool fits = after < map_->granules() && in_region(after, e.region.load(std::memory_order_relaxed)) &&
                     is(ExtentKind::kFree, after) && (*extents_)[after].granules >= more;
   if (!fits || !charge(more)) return false;
+  look_at_marks();
   carve(ExtentKind::kFree, after, 0, more);
   claim(extent, granules, 0);
   return true;
@@ -88,6 +90,7 @@ bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes bo
   books_.fetch_sub(books.rep, std::memory_order_relaxed);
   regions_.fetch_sub(1, std::memory_order_relaxed);
   not_taken_away_ = std::min(not_taken_away_, (held - present) * kGranule);
+  look_at_marks();
   return true;
 }
 
@@ -113,6 +116,7 @@ void PageHeap::lay_absent(ExtentIndex extent) {
   const std::uint32_t granules = (*extents_)[extent].granules;
   away_.fetch_add(granules, std::memory_order_relaxed);
   not_taken_away_ = std::min(not_taken_away_, held_.load(std::memory_order_relaxed) * kGranule);
+  look_at_marks();
   lay(ExtentKind::kAbsent, extent, granules, 0);
 }
 
@@ -261,6 +265,20 @@ bool PageHeap::charge(std::uint32_t granules) {
 void PageHeap::count_given(std::uint32_t granules) {
   used_.fetch_sub(granules, std::memory_order_relaxed);
   account_->give(std::size_t{granules} * kGranule);
+  look_at_marks();
+}
+
+// ---- watermarks ----------------------------------------------------------------------------------------------------
+
+void PageHeap::set_watermarks(Bytes low, Bytes high) {
+  const LockGuard guard(mutex_);
+  const std::size_t high_granules = high == kUnlimited ? Watermarks::kNone : high.rep / kGranule;
+  if (marks_.set(round_up(low.rep, kGranule) / kGranule, high_granules, free_granules())) account_->want_attention();
+}
+
+void PageHeap::ask_for_growth_below(Bytes free) {
+  const LockGuard guard(mutex_);
+  if (marks_.ask_for_growth_below(free.rep / kGranule, free_granules())) account_->want_attention();
 }
 
 PageHeapCounts PageHeap::counts() const {

@@ -16,6 +16,7 @@
 #include "core/arena.h"
 #include "core/free_extents.h"
 #include "core/page_map.h"
+#include "core/watermarks.h"
 #include "platform/mutex.h"
 #include "platform/types.h"
 
@@ -33,6 +34,13 @@ struct Account {
     return false;
   }
   void give(std::size_t bytes) { used.fetch_sub(bytes, std::memory_order_relaxed); }
+
+  // A watermark of some node wants an answer. Set under that node's page heap lock; Heap::attend_slow() has the rest.
+  enum Attention : std::uint32_t { kQuiet, kWanted, kCalled };
+  std::atomic<std::uint32_t> attention{kQuiet};  // relaxed: a hint; what is to be seen is under the page heap's lock
+  void want_attention() {
+    if (attention.load(std::memory_order_relaxed) == kQuiet) attention.store(kWanted, std::memory_order_relaxed);
+  }
 };
 
 struct PageHeapCounts {
@@ -147,6 +155,32 @@ class PageHeap {
   // Granules of the largest extent that could be taken now, its first one on a multiple of `align`.
   std::uint32_t largest(std::uint32_t align) const FM_EXCLUDES(mutex_);
 
+  // ---- watermarks, and what is idle: core/watermarks.h in bytes ----
+
+  Bytes free() const FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return Bytes{free_granules() * kGranule};
+  }
+  void set_watermarks(Bytes low, Bytes high) FM_EXCLUDES(mutex_);
+  void ask_for_growth_below(Bytes free) FM_EXCLUDES(mutex_);
+  Watermarks watermarks() const FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return marks_;
+  }
+  Watermarks::Seen take_crossings() FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return marks_.take(free_granules());
+  }
+  // The least bytes that were free since begin_idle_period().
+  Bytes least_free() const FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return Bytes{std::min(marks_.least(), free_granules()) * kGranule};
+  }
+  void begin_idle_period() FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    marks_.forget_least(free_granules());
+  }
+
   void check_invariants() const FM_EXCLUDES(mutex_);
   Mutex& mutex() { return mutex_; }
 
@@ -164,10 +198,17 @@ class PageHeap {
   void list(ExtentKind kind, ExtentIndex first, std::uint32_t granules, std::uint32_t clean) FM_REQUIRES(mutex_);
   void unlist(ExtentIndex first) FM_REQUIRES(mutex_);
   void count_taken(std::uint32_t granules) { used_.fetch_add(granules, std::memory_order_relaxed); }
-  void count_given(std::uint32_t granules);
+  void count_given(std::uint32_t granules) FM_REQUIRES(mutex_);
   bool is(ExtentKind kind, ExtentIndex i) const { return (*extents_)[i].kind.load(std::memory_order_relaxed) == kind; }
   bool in_region(ExtentIndex i, std::uint16_t region) const {
     return (*extents_)[i].region.load(std::memory_order_relaxed) == region;
+  }
+  std::size_t free_granules() const FM_REQUIRES(mutex_) {
+    return held_.load(std::memory_order_relaxed) - used_.load(std::memory_order_relaxed);
+  }
+  // Not when memory comes: who grows the node for an object takes it at once.
+  void look_at_marks() FM_REQUIRES(mutex_) {
+    if (marks_.look(free_granules())) account_->want_attention();
   }
   bool charge(std::uint32_t granules) FM_REQUIRES(mutex_);
   bool within_limit(std::uint32_t granules) const FM_REQUIRES(mutex_);
@@ -178,6 +219,7 @@ class PageHeap {
   Account* account_;
   FreeExtents free_ FM_GUARDED_BY(mutex_);
   FreeExtents absent_ FM_GUARDED_BY(mutex_);
+  Watermarks marks_ FM_GUARDED_BY(mutex_);
   std::size_t not_taken_away_ FM_GUARDED_BY(mutex_) = 0;  // bytes held when the limit was set, and since
 
   // Written under mutex_; relaxed: readers tolerate stale.
