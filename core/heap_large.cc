@@ -85,7 +85,7 @@ void* Heap::large_slow(const Request& request, int node) {
     tend_slow(*s);
     return use_large(extent, request);
   }
-  state_->large.nomem.fetch_add(1, std::memory_order_relaxed);
+  state_->large_nomem.fetch_add(1, std::memory_order_relaxed);
   return large_out_of_memory(first, request);
 }
 
@@ -96,19 +96,16 @@ ExtentIndex Heap::take_large(unsigned node, const Need& need) {
   for (;;) {
     bool hopeless = false;
     const ExtentIndex extent =
-        particular ? take_part(n, need, hopeless) : n.pages.take(need.granules, need.align);
+        particular ? take_part(n, need, hopeless) : n.pages.take_large(need.granules, need.align);
     if (extent != kNoExtent || hopeless || !look_again_slow(looking)) return extent;
   }
 }
 
 void* Heap::use_large(ExtentIndex extent, const Request& request) {
-  Extent& e = state_->extents[extent];
+  const Extent& e = state_->extents[extent];
   void* const p = map_.address_of(extent);
   const std::size_t soiled = (e.granules - e.clean) * kGranule;
   if ((request.flags & kZero) != 0) std::memset(p, 0, std::min(request.size, soiled));
-  state_->large.allocs.fetch_add(1, std::memory_order_relaxed);
-  state_->large.bytes.fetch_add(e.granules * kGranule, std::memory_order_relaxed);
-  e.kind.store(ExtentKind::kLarge, std::memory_order_release);
   return p;
 }
 
@@ -119,9 +116,8 @@ void* Heap::large_out_of_memory(unsigned node, const Request& request) {
   const bool short_of_memory = why.ok() || why.code == ErrorCode::kNoMemory;
   fail(short_of_memory ? ErrorCode::kNoMemory : why.code,
        "no %zu KiB%s on node %u: %zu KiB held, %zu KiB free, at most %zu KiB in one piece; %.200s", request.size / 1024,
-       (request.flags & kContiguous) != 0 ? " contiguous in IOVA space" : "", unsigned{n.id.rep},
-       n.pages.held() / kKiB, counts.free / kKiB, counts.largest_free / kKiB,
-       why.ok() ? "the limit is reached" : why.text);
+       (request.flags & kContiguous) != 0 ? " contiguous in IOVA space" : "", unsigned{n.id.rep}, n.pages.held() / kKiB,
+       counts.free / kKiB, counts.largest_free / kKiB, why.ok() ? "the limit is reached" : why.text);
   return nullptr;
 }
 
@@ -189,14 +185,9 @@ ExtentIndex Heap::large_at(const void* p) const {
 
 ErrorCode Heap::large_free_slow(ExtentIndex extent, void* p) {
   if (own_slot_slow() == nullptr) return ErrorCode::kNotReady;
-  Extent& e = state_->extents[extent];
-  ExtentKind expected = ExtentKind::kLarge;
-  // Of two threads that free it one has it.
-  if (!e.kind.compare_exchange_strong(expected, ExtentKind::kNone, std::memory_order_acq_rel)) return foreign_free(p);
-  state_->large.frees.fetch_add(1, std::memory_order_relaxed);
-  state_->large.bytes.fetch_sub(e.granules * kGranule, std::memory_order_relaxed);
-  NodeState& n = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))];
-  n.pages.give(extent);
+  const RegionNumber region = state_->extents[extent].region.load(std::memory_order_relaxed);
+  NodeState& n = state_->nodes[node_of(region)];
+  if (!n.pages.give_large(extent, region)) return foreign_free(p);  // of two threads that free it one has it
   n.note_arrival();
   return ErrorCode::kOk;
 }
@@ -212,7 +203,6 @@ bool Heap::resize_large(ExtentIndex extent, std::size_t size) {
     n.pages.shrink(extent, wanted);
     n.note_arrival();
   }
-  state_->large.bytes.fetch_add((std::size_t{wanted} - before) * kGranule, std::memory_order_relaxed);
   return true;
 }
 

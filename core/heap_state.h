@@ -36,7 +36,7 @@ struct alignas(kLinePair) NodeState {
   unsigned reach = 0;                    // how many these are
   PageHeap pages;
   std::atomic<std::size_t> floor{0};  // bytes that stay, whatever goes back. relaxed: set under the heap's admin lock
-  Mutex growth{LockRank::kGrowth};                           // one thread at a time asks the backing for this node
+  Mutex growth{LockRank::kGrowth};    // one thread at a time asks the backing for this node
   unsigned failures FM_GUARDED_BY(growth) = 0;               // growths that failed in a row
   std::uint64_t no_growth_before FM_GUARDED_BY(growth) = 0;  // monotonic ns: the backing had nothing, again and again
   std::atomic<bool> asking{false};                           // writer: under growth. The backing is being asked
@@ -74,14 +74,6 @@ struct alignas(kLinePair) NodeState {
   void note_arrival() {
     if (wanted.load(std::memory_order_acquire) && wanted.exchange(false)) arrivals.fetch_add(1);
   }
-};
-
-// Objects above the largest class. relaxed: statistics.
-struct LargeCounts {
-  std::atomic<std::uint64_t> allocs{0};
-  std::atomic<std::uint64_t> frees{0};
-  std::atomic<std::uint64_t> nomem{0};
-  std::atomic<std::size_t> bytes{0};  // of granules, in use
 };
 
 // What was seen when a bin had nothing, nowhere: it still has nothing while nothing arrives. After a while another look
@@ -126,8 +118,8 @@ struct HeapState {
   std::atomic<unsigned> tend_slot{0};
   std::atomic<unsigned> tend_bin{0};
 
-  LargeCounts large;
-  std::atomic<std::uint64_t> elsewhere{0};  // relaxed: statistics
+  std::atomic<std::uint64_t> large_nomem{0};  // relaxed: statistics
+  std::atomic<std::uint64_t> elsewhere{0};
   std::atomic<std::uint64_t> misuses{0};
 
   unsigned bin_count() const { return node_count * kMaxClasses; }

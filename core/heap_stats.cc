@@ -66,11 +66,13 @@ HeapStats Heap::stats() const {
   for (unsigned id = 0; id < kMaxSlots; ++id) {
     if (slot(id) != nullptr && id != 0 && slot(id)->holds_caches(state_->bin_count())) ++s.slots;
   }
-  const LargeCounts& large = state_->large;
-  s.in_use += Bytes{large.bytes.load(std::memory_order_relaxed)};
-  s.allocs += large.allocs.load(std::memory_order_relaxed);
-  s.frees += large.frees.load(std::memory_order_relaxed);
-  s.nomem += large.nomem.load(std::memory_order_relaxed);
+  for (unsigned n = 0; n < node_count_; ++n) {
+    const LargeCounts& large = state_->nodes[n].pages.large();
+    s.in_use += Bytes{large.granules.load(std::memory_order_relaxed) * kGranule};
+    s.allocs += large.allocs.load(std::memory_order_relaxed);
+    s.frees += large.frees.load(std::memory_order_relaxed);
+  }
+  s.nomem += state_->large_nomem.load(std::memory_order_relaxed);
   add_memory_held(s);  // last: what is in use by now is in memory that is held by now
   s.metadata = state_->arena.bytes() + own_bytes_;
   s.cache_room = state_->budget.granted();
@@ -172,9 +174,8 @@ void Heap::reset_stats() {
     if (Slot* const s = slot(id)) s->reset_counts(state_->bin_count());
   }
   state_->elsewhere.store(0, std::memory_order_relaxed);
-  state_->large.allocs.store(0, std::memory_order_relaxed);
-  state_->large.frees.store(0, std::memory_order_relaxed);
-  state_->large.nomem.store(0, std::memory_order_relaxed);
+  state_->large_nomem.store(0, std::memory_order_relaxed);
+  for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].pages.reset_large();
 }
 
 void Heap::check_invariants() const {

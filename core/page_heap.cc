@@ -9,6 +9,17 @@ namespace fastmem::core {
 
 ExtentIndex PageHeap::take(std::uint32_t granules, std::uint32_t align) {
   const LockGuard guard(mutex_);
+  return take_locked(granules, align);
+}
+
+ExtentIndex PageHeap::take_large(std::uint32_t granules, std::uint32_t align) {
+  const LockGuard guard(mutex_);
+  const ExtentIndex taken = take_locked(granules, align);
+  if (taken != kNoExtent) mark_large(taken);
+  return taken;
+}
+
+ExtentIndex PageHeap::take_locked(std::uint32_t granules, std::uint32_t align) {
   const ExtentIndex found = free_.find(*extents_, granules, align);
   if (found == kNoExtent || !charge(granules)) return kNoExtent;
   return carve(ExtentKind::kFree, found, free_.padding(found, align), granules);
@@ -19,7 +30,7 @@ ExtentIndex PageHeap::take_whole(std::uint32_t granules) {
   const ExtentIndex found = free_.find(*extents_, granules, 1);
   if (found == kNoExtent || !within_limit(granules)) return kNoExtent;
   const std::uint32_t all = (*extents_)[found].granules;
-  account_->used.fetch_add(std::size_t{all} * kGranule, std::memory_order_relaxed);  // for a moment
+  account_->add(std::size_t{all} * kGranule);  // for a moment beyond the limit
   count_taken(all);
   return carve(ExtentKind::kFree, found, 0, all);
 }
@@ -28,8 +39,9 @@ ExtentIndex PageHeap::keep(ExtentIndex whole, std::uint32_t before, std::uint32_
   const LockGuard guard(mutex_);
   const std::uint32_t length = (*extents_)[whole].granules;
   count_given(length - granules);
-  list(ExtentKind::kFree, whole, length, (*extents_)[whole].clean);
-  return carve(ExtentKind::kFree, whole, before, granules);
+  const ExtentIndex part = split(ExtentKind::kFree, whole, before, granules, false);
+  mark_large(part);
+  return part;
 }
 
 void PageHeap::give(ExtentIndex extent) {
@@ -37,6 +49,26 @@ void PageHeap::give(ExtentIndex extent) {
   const std::uint32_t granules = (*extents_)[extent].granules;
   count_given(granules);
   lay(ExtentKind::kFree, extent, granules, 0);
+}
+
+bool PageHeap::give_large(ExtentIndex extent, std::uint16_t region) {
+  const LockGuard guard(mutex_);
+  if (!in_region(extent, region) || !is(ExtentKind::kLarge, extent)) return false;
+  Extent& e = (*extents_)[extent];
+  const std::uint32_t granules = e.granules;
+  e.kind.store(ExtentKind::kNone, std::memory_order_relaxed);
+  add_locked(large_.frees, std::uint64_t{1});
+  add_locked(large_.granules, std::size_t{0} - granules);
+  count_given(granules);
+  lay(ExtentKind::kFree, extent, granules, 0);
+  return true;
+}
+
+void PageHeap::mark_large(ExtentIndex extent) {
+  Extent& e = (*extents_)[extent];
+  add_locked(large_.allocs, std::uint64_t{1});
+  add_locked(large_.granules, std::size_t{e.granules});
+  e.kind.store(ExtentKind::kLarge, std::memory_order_release);
 }
 
 bool PageHeap::extend(ExtentIndex extent, std::uint32_t granules) {
@@ -49,6 +81,7 @@ bool PageHeap::extend(ExtentIndex extent, std::uint32_t granules) {
   if (!fits || !charge(more)) return false;
   carve(ExtentKind::kFree, after, 0, more);
   claim(extent, granules, 0);
+  add_locked(large_.granules, std::size_t{more});
   return true;
 }
 
@@ -58,6 +91,7 @@ void PageHeap::shrink(ExtentIndex extent, std::uint32_t granules) {
   claim(extent, granules, 0);
   lay(ExtentKind::kFree, extent + granules, less, 0);
   count_given(less);
+  add_locked(large_.granules, std::size_t{0} - less);
 }
 
 // ---- regions -------------------------------------------------------------------------------------------------------
@@ -75,8 +109,10 @@ bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes bo
   const ExtentIndex end = first + granules;
   std::uint32_t present = 0;
   for (ExtentIndex i = first; i < end; i += (*extents_)[i].granules) {
-    if (is(ExtentKind::kFree, i)) present += (*extents_)[i].granules;
-    else if (!is(ExtentKind::kAbsent, i)) return false;
+    if (is(ExtentKind::kFree, i))
+      present += (*extents_)[i].granules;
+    else if (!is(ExtentKind::kAbsent, i))
+      return false;
   }
   const std::size_t held = held_.load(std::memory_order_relaxed);
   if (present != 0 && (held - present) * kGranule < keep.rep) return false;
@@ -132,17 +168,24 @@ void PageHeap::claim(ExtentIndex first, std::uint32_t granules, std::uint32_t cl
   (*extents_)[first + granules - 1].head = first;
 }
 
-// Takes a part out of a listed extent; what is before and behind it is listed again, with what has come beside it.
+// Takes a part out of a listed extent.
 ExtentIndex PageHeap::carve(ExtentKind kind, ExtentIndex whole, std::uint32_t before, std::uint32_t granules) {
+  unlist(whole);
+  return split(kind, whole, before, granules, true);
+}
+
+// Claims a part; what is before and behind it is listed. `alone`: it has no neighbours of its kind, as what was listed.
+ExtentIndex PageHeap::split(ExtentKind kind, ExtentIndex whole, std::uint32_t before, std::uint32_t granules,
+                            bool alone) {
   const std::uint32_t length = (*extents_)[whole].granules;
   const std::uint32_t clean = (*extents_)[whole].clean;
   const std::uint32_t soiled = length - clean;  // granules before the clean ones
   const std::uint32_t end = before + granules;
   const auto clean_until = [soiled](std::uint32_t until) { return until > soiled ? until - soiled : 0; };
-  unlist(whole);
   claim(whole + before, granules, std::min(granules, clean_until(end)));  // first: the others look at its ends
-  if (before != 0) lay(kind, whole, before, clean_until(before));
-  if (end != length) lay(kind, whole + end, length - end, std::min(clean, length - end));
+  const auto put = alone ? &PageHeap::list : &PageHeap::lay;
+  if (before != 0) (this->*put)(kind, whole, before, clean_until(before));
+  if (end != length) (this->*put)(kind, whole + end, length - end, std::min(clean, length - end));
   return whole + before;
 }
 
@@ -211,8 +254,14 @@ bool PageHeap::charge(std::uint32_t granules) {
 }
 
 void PageHeap::count_given(std::uint32_t granules) {
-  used_.fetch_sub(granules, std::memory_order_relaxed);
+  add_locked(used_, std::size_t{0} - granules);
   account_->give(std::size_t{granules} * kGranule);
+}
+
+void PageHeap::reset_large() {
+  const LockGuard guard(mutex_);
+  large_.allocs.store(0, std::memory_order_relaxed);
+  large_.frees.store(0, std::memory_order_relaxed);
 }
 
 PageHeapCounts PageHeap::counts() const {
@@ -241,7 +290,8 @@ void PageHeap::check_invariants() const {
     FM_CHECK(lists.bitmaps_are_right());
     return granules;
   };
-  FM_CHECK(held_.load(std::memory_order_relaxed) == used_.load(std::memory_order_relaxed) + sum(free_, ExtentKind::kFree));
+  FM_CHECK(held_.load(std::memory_order_relaxed) ==
+           used_.load(std::memory_order_relaxed) + sum(free_, ExtentKind::kFree));
   FM_CHECK(away_.load(std::memory_order_relaxed) == sum(absent_, ExtentKind::kAbsent));
 }
 
