@@ -7,6 +7,9 @@
 namespace fastmem::core {
 namespace {
 
+// Of so many that hold it, the smallest ones about, the lowest in address is taken. Best fit leaves crumbs all over the
+// window; first fit by address packs its beginning and keeps its end in one piece; four are enough for that.
+constexpr unsigned kChoice = 4;
 constexpr unsigned kLooks = 16;  // extents tried for a lucky alignment before one is taken that holds any
 constexpr unsigned kPartShift = 5;
 
@@ -21,7 +24,7 @@ FreeExtents::Place FreeExtents::place_of(std::size_t granules) {
   return {doubling, static_cast<unsigned>(scaled % kPerDoubling)};
 }
 
-// First fit among the smallest that may hold it, with a lucky alignment; then any that holds it however it is aligned;
+// The lowest of a few among the smallest that may hold it, with a lucky alignment; then any that holds it however it is aligned;
 // last, before memory is called short, every one.
 ExtentIndex FreeExtents::find(const ExtentTable& table, std::uint32_t granules, std::uint32_t align) const {
   const ExtentIndex lucky = find_from(table, place_of(granules), granules, align, kLooks);
@@ -33,6 +36,8 @@ ExtentIndex FreeExtents::find(const ExtentTable& table, std::uint32_t granules, 
 
 ExtentIndex FreeExtents::find_from(const ExtentTable& table, Place place, std::uint32_t granules, std::uint32_t align,
                                    unsigned looks) const {
+  ExtentIndex lowest = kNoExtent;
+  unsigned choice = kChoice;
   std::uint32_t doublings = doublings_ >> place.doubling << place.doubling;
   while (doublings != 0) {
     const auto d = static_cast<unsigned>(std::countr_zero(doublings));
@@ -40,13 +45,14 @@ ExtentIndex FreeExtents::find_from(const ExtentTable& table, Place place, std::u
     for (std::uint32_t parts = parts_[d] >> from << from; parts != 0; parts &= parts - 1) {
       const ExtentList& list = lists_[d][std::countr_zero(parts)];
       for (ExtentIndex i = list.front(); i != kNoExtent; i = table[i].next) {
-        if (table[i].granules >= std::size_t{padding(i, align)} + granules) return i;
-        if (--looks == 0) return kNoExtent;
+        const bool fits = table[i].granules >= std::size_t{padding(i, align)} + granules;
+        if (fits) lowest = std::min(lowest, i);
+        if ((fits && --choice == 0) || --looks == 0) return lowest;
       }
     }
     doublings &= doublings - 1;
   }
-  return kNoExtent;
+  return lowest;
 }
 
 ExtentIndex FreeExtents::largest(const ExtentTable& table) const {
