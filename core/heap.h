@@ -135,6 +135,10 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void* realloc(void* p, std::size_t size, std::size_t align);
   // 0 for a pointer that is not an object's of this heap.
   std::size_t usable_size(const void* p) const;
+  // The same; kInvalid also where the object is known to be free. One that rests in a cache passes.
+  Result<std::size_t> validate(const void* p) const;
+  // Erases it first.
+  ErrorCode free_sensitive(void* p);
 
   // All or nothing.
   [[gnu::always_inline]] ErrorCode alloc_bulk(void** ptrs, std::size_t n, std::size_t size) {
@@ -206,6 +210,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Result<SlotStats> slot_stats(unsigned slot) const;
   Result<SlotStats> slot_class_stats(unsigned slot, std::size_t class_size) const;
   Result<NodeStats> node_stats(NodeId node) const;
+  Result<MemoryStats> memory_stats(NodeId node) const;  // kAnyNode: of all together
   NodeId node_at(unsigned index) const { return state_->nodes[index].id; }  // of stats().nodes
   // The regions now, at most out.size() of them. Returns how many were written.
   std::size_t regions(std::span<RegionStats> out) const;

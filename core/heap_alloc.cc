@@ -293,6 +293,19 @@ void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
   return moved;
 }
 
+ErrorCode Heap::free_sensitive(void* p) {
+  explicit_bzero(p, usable_size(p));
+  return free(p);
+}
+
+Result<std::size_t> Heap::validate(const void* p) const {
+  const std::size_t size = usable_size(p);
+  if (size == 0) return make_error(ErrorCode::kInvalid, "%p is not an object of this heap", p);
+  const BinId id = map_.find(p);
+  if (id != kNoBin && bin(id).has_free(p)) return make_error(ErrorCode::kInvalid, "%p is free", p);
+  return size;
+}
+
 std::size_t Heap::usable_size(const void* p) const {
   const BinId id = map_.find(p);
   if (id == kNoBin) {

@@ -85,7 +85,7 @@ void* Heap::large_slow(const Request& request, int node) {
     tend_slow(*s);
     return use_large(extent, request);
   }
-  state_->large_nomem.fetch_add(1, std::memory_order_relaxed);
+  state_->nodes[first].large_nomem.fetch_add(1, std::memory_order_relaxed);
   return large_out_of_memory(first, request);
 }
 

@@ -36,7 +36,8 @@ struct alignas(kLinePair) NodeState {
   unsigned reach = 0;                    // how many these are
   PageHeap pages;
   std::atomic<std::size_t> floor{0};  // bytes that stay, whatever goes back. relaxed: set under the heap's admin lock
-  Mutex growth{LockRank::kGrowth};    // one thread at a time asks the backing for this node
+  std::atomic<std::uint64_t> large_nomem{0};                 // large objects asked for in vain. relaxed: statistics
+  Mutex growth{LockRank::kGrowth};                           // one thread at a time asks the backing for this node
   unsigned failures FM_GUARDED_BY(growth) = 0;               // growths that failed in a row
   std::uint64_t no_growth_before FM_GUARDED_BY(growth) = 0;  // monotonic ns: the backing had nothing, again and again
   std::atomic<bool> asking{false};                           // writer: under growth. The backing is being asked
@@ -118,8 +119,7 @@ struct HeapState {
   std::atomic<unsigned> tend_slot{0};
   std::atomic<unsigned> tend_bin{0};
 
-  std::atomic<std::uint64_t> large_nomem{0};  // relaxed: statistics
-  std::atomic<std::uint64_t> elsewhere{0};
+  std::atomic<std::uint64_t> elsewhere{0};  // relaxed: statistics
   std::atomic<std::uint64_t> misuses{0};
 
   unsigned bin_count() const { return node_count * kMaxClasses; }

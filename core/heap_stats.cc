@@ -71,8 +71,8 @@ HeapStats Heap::stats() const {
     s.in_use += Bytes{large.granules.load(std::memory_order_relaxed) * kGranule};
     s.allocs += large.allocs.load(std::memory_order_relaxed);
     s.frees += large.frees.load(std::memory_order_relaxed);
+    s.nomem += state_->nodes[n].large_nomem.load(std::memory_order_relaxed);
   }
-  s.nomem += state_->large_nomem.load(std::memory_order_relaxed);
   add_memory_held(s);  // last: what is in use by now is in memory that is held by now
   s.metadata = state_->arena.bytes() + own_bytes_;
   s.cache_room = state_->budget.granted();
@@ -152,6 +152,30 @@ Result<NodeStats> Heap::node_stats(NodeId node) const {
   return s;
 }
 
+Result<MemoryStats> Heap::memory_stats(NodeId node) const {
+  const int only = node == kAnyNode ? -1 : node_index(node);
+  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  MemoryStats sum;
+  for (unsigned n = 0; n < node_count_; ++n) {
+    if (only >= 0 && n != static_cast<unsigned>(only)) continue;
+    const NodeState& from = state_->nodes[n];
+    const PageHeapCounts counts = from.pages.counts();
+    MemoryStats s;
+    s.free = counts.free;
+    s.large = Bytes{from.pages.large().granules.load(std::memory_order_relaxed) * kGranule};
+    s.slabs = Bytes{less(counts.used.rep, s.large.rep)};
+    s.total = s.slabs + s.large + s.free;
+    s.largest_free = counts.largest_free;
+    s.away = counts.absent;
+    s.floor = Bytes{from.floor.load(std::memory_order_relaxed)};
+    s.free_pieces = counts.free_extents;
+    s.large_objects = from.pages.large().objects.load(std::memory_order_relaxed);
+    s.regions = from.pages.regions();
+    sum.add(s);
+  }
+  return sum;
+}
+
 std::size_t Heap::regions(std::span<RegionStats> out) const {
   const LockGuard guard(state_->regions.mutex());
   std::size_t written = 0;
@@ -174,8 +198,10 @@ void Heap::reset_stats() {
     if (Slot* const s = slot(id)) s->reset_counts(state_->bin_count());
   }
   state_->elsewhere.store(0, std::memory_order_relaxed);
-  state_->large_nomem.store(0, std::memory_order_relaxed);
-  for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].pages.reset_large();
+  for (unsigned n = 0; n < node_count_; ++n) {
+    state_->nodes[n].pages.reset_large();
+    state_->nodes[n].large_nomem.store(0, std::memory_order_relaxed);
+  }
 }
 
 void Heap::check_invariants() const {

@@ -58,6 +58,7 @@ bool PageHeap::give_large(ExtentIndex extent, std::uint16_t region) {
   const std::uint32_t granules = e.granules;
   e.kind.store(ExtentKind::kNone, std::memory_order_relaxed);
   add_locked(large_.frees, std::uint64_t{1});
+  add_locked(large_.objects, ~std::size_t{0});
   add_locked(large_.granules, std::size_t{0} - granules);
   count_given(granules);
   lay(ExtentKind::kFree, extent, granules, 0);
@@ -67,6 +68,7 @@ bool PageHeap::give_large(ExtentIndex extent, std::uint16_t region) {
 void PageHeap::mark_large(ExtentIndex extent) {
   Extent& e = (*extents_)[extent];
   add_locked(large_.allocs, std::uint64_t{1});
+  add_locked(large_.objects, std::size_t{1});
   add_locked(large_.granules, std::size_t{e.granules});
   e.kind.store(ExtentKind::kLarge, std::memory_order_release);
 }
@@ -270,6 +272,7 @@ PageHeapCounts PageHeap::counts() const {
   const ExtentIndex largest = free_.largest(*extents_);
   if (largest != kNoExtent) c.largest_free = Bytes{(*extents_)[largest].granules * kGranule};
   c.free_extents = free_.count();
+  c.used = used();
   c.free = Bytes{(held_.load(std::memory_order_relaxed) - used_.load(std::memory_order_relaxed)) * kGranule};
   c.absent = absent();
   return c;

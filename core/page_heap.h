@@ -50,10 +50,12 @@ struct Account {
 struct LargeCounts {
   std::atomic<std::uint64_t> allocs{0};
   std::atomic<std::uint64_t> frees{0};
-  std::atomic<std::size_t> granules{0};  // in use
+  std::atomic<std::size_t> objects{0};  // in use, as are these
+  std::atomic<std::size_t> granules{0};
 };
 
 struct PageHeapCounts {
+  Bytes used;
   Bytes free;
   Bytes largest_free;
   Bytes absent;
