@@ -21,6 +21,25 @@ void guard_against_fork() {
   guard_fork(LockRank::kDefaultHeap, kHandlers);
 }
 
+StandaloneOptions standalone_options(const Config& config) {
+  StandaloneOptions options;
+  options.pages = config.pages;
+  options.iova = config.iova;
+  options.address_space = config.address_space;
+  options.base_address = config.base_address;
+  options.files = config.files;
+  options.directory = config.directory;
+  options.file_prefix = config.file_prefix;
+  options.keep_files = config.keep_files;
+  options.preallocate = config.preallocate;
+  options.locked = config.locked;
+  options.prefault = config.prefault;
+  options.threads = config.prefault_threads;
+  options.progress = config.progress;
+  options.progress_context = config.progress_context;
+  return options;
+}
+
 }  // namespace
 
 Result<core::Heap*> make_heap(const Config& config) {
@@ -28,7 +47,7 @@ Result<core::Heap*> make_heap(const Config& config) {
   made.topology = config.topology != nullptr ? config.topology : &machine_topology();
   made.backing = config.backing;
   if (made.backing == nullptr) {
-    auto backing = make_standalone_backing({config.pages, config.iova, config.address_space}, *made.topology);
+    auto backing = make_standalone_backing(standalone_options(config), *made.topology);
     if (!backing.ok()) return backing.error();
     made.backing = backing.value().release();
     made.owns_backing = true;

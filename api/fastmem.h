@@ -77,6 +77,22 @@ enum fastmem_misuse {
   FASTMEM_MISUSE_ABORT = 1,  /**< it is logged, and the program stops */
 };
 
+/** What else can reach a heap's memory. All but NONE: mapped shared, with a descriptor, and present from the start; children
+ * of a fork cannot use the heap. */
+enum fastmem_files {
+  FASTMEM_FILES_NONE = 0,      /**< nothing: anonymous memory */
+  FASTMEM_FILES_MEMFD = 1,     /**< memfds, of any page kind; nothing is left behind, however the process ends */
+  FASTMEM_FILES_HUGETLBFS = 2, /**< one file for each region in a hugetlbfs; 1 GiB or 2 MiB pages only */
+  FASTMEM_FILES_LIST = 3,      /**< one sparse file for each node in a hugetlbfs; 1 GiB or 2 MiB pages only */
+};
+
+/**
+ * Told after every 64 MiB or more that became present while the heap is made, grows or reserves; on the thread that asked,
+ * which waits. Must not call the heap.
+ * @return 0: stop. What was asked for is given back, and fails with ENOMEM.
+ */
+typedef int (*fastmem_progress_t)(size_t done, size_t total, void *context);
+
 /** Fill with fastmem_config_init(), then change what should differ. */
 typedef struct fastmem_config {
   uint32_t struct_size;  /**< set by fastmem_config_init(): lets the structure grow without breaking programs */
@@ -91,6 +107,24 @@ typedef struct fastmem_config {
   size_t limit_per_node; /**< FASTMEM_UNLIMITED by default; see fastmem_set_limit() */
   size_t first_region;   /**< first growth step: 4 MiB; later ones a quarter of what the node holds */
   size_t cache_budget;   /**< most bytes that caches and depots together have room for: 128 MiB. 0: nothing is cached */
+  uint32_t files;        /**< enum fastmem_files */
+  uint32_t keep_files;   /**< 1: files in a hugetlbfs keep their names and what is held when the process ends; the next
+                            heap with the same prefix reuses their pages. EBUSY: a process that lives has the prefix */
+  const char *directory; /**< in a hugetlbfs, for its files; NULL: where one for the page size is mounted */
+  const char
+      *file_prefix;   /**< of file names, to 47 characters without '/' and '.'; NULL: "fastmem". What dead processes
+                              left behind under it is removed */
+  size_t preallocate; /**< taken when the heap is made, on all nodes in equal parts, held until it is destroyed, and
+                              never more. 0: memory comes and goes. ENOMEM: so much is not there */
+  uintptr_t
+      base_address;  /**< where the address space begins, a multiple of 2 MiB (1 GiB); 0: anywhere. EEXIST: taken */
+  uint32_t locked;   /**< 1: small pages are locked in memory; ENOMEM beyond RLIMIT_MEMLOCK */
+  uint32_t prefault; /**< 1: small pages are present when the heap grows, not when they are touched */
+  uint32_t prefault_threads;   /**< most threads that make pages present, from 64 MiB each; 0: one for each CPU. 1 where
+                                  malloc is this heap: starting a thread allocates */
+  uint32_t reserved;           /**< 0 */
+  fastmem_progress_t progress; /**< NULL: nobody is told */
+  void *progress_context;
 } fastmem_config_t;
 
 FASTMEM_API void fastmem_config_init(fastmem_config_t *config);
@@ -102,7 +136,8 @@ typedef struct fastmem_heap fastmem_heap_t;
 /**
  * Creates a heap. NULL config: the defaults.
  * @return NULL and errno: EINVAL (a value out of range), ENOTSUP (the named page kind or IOVA mode is not there;
- *   fastmem_error_text() names what is missing and the command that would fix it), ENOMEM.
+ *   fastmem_error_text() names what is missing and the command that would fix it), ENOMEM, and what fastmem_config_t says
+ *   of a field.
  */
 FASTMEM_API fastmem_heap_t *fastmem_heap_create(const fastmem_config_t *config);
 

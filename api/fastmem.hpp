@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -45,7 +46,22 @@ struct Config {
   Bytes cache_budget = kMiB * 128;  ///< most bytes that caches and depots together have room for; 0: nothing is cached
   Bytes address_space = {};         ///< most the heap can ever hold; 0: chosen from the machine
   Bytes limit_per_node = kUnlimited;
-  Backing* backing = nullptr;          ///< memory of your own (then `pages`, `iova`, `address_space` say nothing)
+
+  /// How the memory is had: see StandaloneOptions in backends/standalone/standalone_backing.h, which say what each costs
+  /// and which errors it brings. Texts are only looked at while the heap is made.
+  FileKind files = FileKind::kNone;   ///< anonymous, or files that others can map
+  const char* directory = nullptr;    ///< a hugetlbfs; nullptr: the mount for the page size
+  const char* file_prefix = nullptr;  ///< of names in it; nullptr: "fastmem"
+  bool keep_files = false;            ///< what is held when the process ends stays, and the next start reuses it, dirty
+  Bytes preallocate = {};             ///< all the memory there will ever be, taken when the heap is made; 0: it grows
+  std::uintptr_t base_address = 0;    ///< where the address space begins; 0: anywhere
+  bool locked = false;                ///< small pages are locked in memory
+  bool prefault = false;              ///< small pages are present when the heap grows, not when they are touched
+  unsigned prefault_threads = 0;      ///< most threads that make pages present; 0: one for each CPU
+  Progress progress = nullptr;        ///< told while much memory gets present; returning 0 stops it
+  void* progress_context = nullptr;
+
+  Backing* backing = nullptr;  ///< memory of your own (then `pages`, `iova`, `address_space`, `files` ... say nothing)
   const Topology* topology = nullptr;  ///< nullptr: this machine
 };
 

@@ -121,13 +121,12 @@ Error explain_no_transparent_pages() {
                     "/sys/kernel/mm/transparent_hugepage/enabled");
 }
 
-Error explain_cannot_lock(Bytes asked, Bytes locked_limit) {
-  return make_error(
-      ErrorCode::kPermission,
-      "cannot lock %s of small pages, which physical addresses need: RLIMIT_MEMLOCK is %s; raise it (ulimit "
-      "-l unlimited, LimitMEMLOCK=infinity in a systemd unit, --ulimit memlock=-1 for docker) or use "
-      "hugetlb pages, which need no locking",
-      size_text(asked).text, size_text(locked_limit).text);
+Error explain_cannot_lock(Bytes asked, Bytes locked_limit, const char* why) {
+  return make_error(ErrorCode::kPermission,
+                    "cannot lock %s of small pages, which %s need: RLIMIT_MEMLOCK is %s; raise it (ulimit "
+                    "-l unlimited, LimitMEMLOCK=infinity in a systemd unit, --ulimit memlock=-1 for docker) or use "
+                    "hugetlb pages, which need no locking",
+                    size_text(asked).text, why, size_text(locked_limit).text);
 }
 
 }  // namespace fastmem

@@ -18,8 +18,8 @@ Error explain_no_huge_pages(const HugePages& pages, Bytes asked, NodeId node);
 // kUnsupported: transparent huge pages are off.
 Error explain_no_transparent_pages();
 
-// kPermission: `asked` bytes could not be locked.
-Error explain_cannot_lock(Bytes asked, Bytes locked_limit);
+// kPermission: `asked` bytes could not be locked, which `why` wants, e.g. "physical addresses".
+Error explain_cannot_lock(Bytes asked, Bytes locked_limit, const char* why);
 
 // A size for people, e.g. "64 GiB" or "1536 KiB".
 struct SizeText {

@@ -129,7 +129,7 @@ Error check_one_physical_run(const void* base, Bytes size, Bytes page_size, cons
 Error hold_small_pages(void* base, Bytes size) {
   if (const int error = lock_pages(base, size); error != 0) {
     const Bytes limit = read_pages().locked_limit;
-    if (error == EPERM || limit != kUnlimited) return explain_cannot_lock(size, limit);
+    if (error == EPERM || limit != kUnlimited) return explain_cannot_lock(size, limit, "physical addresses");
     return make_error(ErrorCode::kNoMemory, "cannot lock %s of small pages: %s", size_text(size).text,
                       std::strerror(error));
   }
