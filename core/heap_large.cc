@@ -92,13 +92,15 @@ void* Heap::large_slow(const Request& request, int node) {
 ExtentIndex Heap::take_large(unsigned node, const Need& need) {
   NodeState& n = state_->nodes[node];
   const bool particular = need.boundary != 0 || need.contiguous;
-  Search looking = search(node, need);
-  for (;;) {
-    bool hopeless = false;
-    const ExtentIndex extent =
-        particular ? take_part(n, need, hopeless) : n.pages.take_large(need.granules, need.align);
-    if (extent != kNoExtent || hopeless || !look_again_slow(looking)) return extent;
-  }
+  const Bytes held = n.pages.held();
+  bool hopeless = false;
+  const auto take = [&] {
+    return particular ? take_part(n, need, hopeless) : n.pages.take_large(need.granules, need.align);
+  };
+  ExtentIndex extent = take();
+  if (extent != kNoExtent) return extent;
+  for (Search looking{node, need, held}; extent == kNoExtent && !hopeless && look_again_slow(looking);) extent = take();
+  return extent;
 }
 
 void* Heap::use_large(ExtentIndex extent, const Request& request) {
