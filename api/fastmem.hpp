@@ -89,7 +89,7 @@ struct Config {
   Backing* backing = nullptr;  ///< memory of your own (then `pages`, `iova`, `address_space`, `files` ... say nothing)
   const Topology* topology = nullptr;  ///< nullptr: this machine
   std::chrono::milliseconds decay{0};  ///< Heap::set_decay()
-  PressureConfig pressure;             ///< when the kernel is to call: microseconds of stall within a window
+  PressureConfig pressure = {};             ///< when the kernel is to call: microseconds of stall within a window
   /// Kinds of memory, the default one first, instead of `pages`; looked at while the heap is made. Empty: there is one.
   std::span<const Kind> kinds = {};
 };

@@ -69,6 +69,7 @@ bool make_nodes_and_bins(HeapState& state, const Topology& topology, Bytes limit
   state.nodes = static_cast<NodeState*>(nodes);
   state.bins = static_cast<Bin*>(bins);
   state.droughts = static_cast<Drought*>(droughts);
+  state.account.of_one_node = state.node_count == 1;
   for (unsigned n = 0; n < state.node_count; ++n) {
     ::new (&state.nodes[n]) NodeState(infos[n].id, &state.map, &state.extents, &state.account, limit);
     for (unsigned c = 0; c < kMaxClasses; ++c) {

@@ -47,7 +47,7 @@ struct HeapConfig {
   Bytes cache_budget = kMiB * 128;  // most room that caches and depots have for free objects; 0: none has any
   Bytes largest_object = kUnlimited;
   std::uint32_t decay_ms = 0;  // set_decay()
-  PressureConfig pressure;
+  PressureConfig pressure = {};
 };
 
 // A class on a node, resolved once.
@@ -473,7 +473,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void resume(RegionInfo& info);
   BinId bin_aside(const void* p) const;
   ErrorCode free_aside(BinId id, void* p);
-  bool give_aside(ExtentIndex extent);
+  bool give_aside(ExtentIndex extent, RegionNumber region);
   bool is_aside(RegionNumber number) const {
     return number != kNoRegion && state_->regions[number].owner.load(std::memory_order_relaxed) == Owner::kAside;
   }

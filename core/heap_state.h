@@ -28,15 +28,6 @@ struct StateHeader {
   std::uint32_t layout;  // changes with any size that two builds might disagree on
 };
 
-// Objects above the largest class, of a node. relaxed: statistics.
-struct LargeCounts {
-  std::atomic<std::uint64_t> allocs{0};
-  std::atomic<std::uint64_t> frees{0};
-  std::atomic<std::uint64_t> nomem{0};
-  std::atomic<std::uint64_t> objects{0};  // in use
-  std::atomic<std::size_t> bytes{0};      // of granules, in use
-};
-
 // One NUMA node of the heap.
 struct alignas(kLinePair) NodeState {
   NodeState(NodeId id_, const PageMap* map, ExtentTable* extents, Account* account, Bytes limit)
@@ -48,7 +39,7 @@ struct alignas(kLinePair) NodeState {
   unsigned kin = 0;                      // of these, the first so many are of its own kind
   PageHeap pages;
   std::atomic<std::size_t> floor{0};  // bytes that stay, whatever goes back. relaxed: set under the heap's admin lock
-  LargeCounts large;
+  std::atomic<std::uint64_t> large_nomem{0};                 // large objects asked for in vain. relaxed: statistics
   // Of growth ahead of need; written under the heap's admin lock. relaxed: a stale one is as good.
   std::atomic<std::size_t> ahead{0};  // bytes used while memory comes: asked for so long before the low mark is reached
   bool marks_are_new = true;          // how fast memory is used is not known yet

@@ -22,18 +22,30 @@
 
 namespace fastmem::core {
 
+// Of a counter whose writers hold a lock: cheaper than an atomic addition.
+template <class T>
+void add_locked(std::atomic<T>& counter, T more) {
+  counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
 // What all nodes of a heap may use together. relaxed: what is handed out is held to the limit by one addition.
 struct Account {
   std::atomic<std::size_t> limit{kUnlimited.rep};
   std::atomic<std::size_t> used{0};  // bytes handed out by every PageHeap of the heap
+  bool of_one_node = false;          // then its PageHeap's lock guards `used`
 
   bool take(std::size_t bytes) {
-    const std::size_t now = used.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    const std::size_t now = add(bytes);
     if (now <= limit.load(std::memory_order_relaxed)) return true;
     give(bytes);
     return false;
   }
-  void give(std::size_t bytes) { used.fetch_sub(bytes, std::memory_order_relaxed); }
+  void give(std::size_t bytes) { add(std::size_t{0} - bytes); }
+  std::size_t add(std::size_t bytes) {
+    if (!of_one_node) return used.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    add_locked(used, bytes);
+    return used.load(std::memory_order_relaxed);
+  }
 
   // A watermark of some node wants an answer. Set under that node's page heap lock; Heap::attend_slow() has the rest.
   enum Attention : std::uint32_t { kQuiet, kWanted, kCalled };
@@ -41,6 +53,14 @@ struct Account {
   void want_attention() {
     if (attention.load(std::memory_order_relaxed) == kQuiet) attention.store(kWanted, std::memory_order_relaxed);
   }
+};
+
+// Large objects. Written under the PageHeap's lock; relaxed: readers tolerate stale.
+struct LargeCounts {
+  std::atomic<std::uint64_t> allocs{0};
+  std::atomic<std::uint64_t> frees{0};
+  std::atomic<std::size_t> objects{0};  // in use, as are these
+  std::atomic<std::size_t> granules{0};
 };
 
 struct PageHeapCounts {
@@ -68,14 +88,19 @@ class PageHeap {
   ExtentIndex take(std::uint32_t granules, std::uint32_t align) FM_EXCLUDES(mutex_);
   void give(ExtentIndex extent) FM_EXCLUDES(mutex_);
 
-  // In place: false when what follows is not free, or a limit would be passed.
+  // The same of a large object: it is marked, and counted. give_large() is false for an extent that is none, or not of
+  // that region. `aside`: what it was lies in memory that nothing is taken from.
+  ExtentIndex take_large(std::uint32_t granules, std::uint32_t align) FM_EXCLUDES(mutex_);
+  bool give_large(ExtentIndex extent, std::uint16_t region, bool aside = false) FM_EXCLUDES(mutex_);
+
+  // A large object, in place: false when what follows is not free, or a limit would be passed.
   bool extend(ExtentIndex extent, std::uint32_t granules) FM_EXCLUDES(mutex_);
   void shrink(ExtentIndex extent, std::uint32_t granules) FM_EXCLUDES(mutex_);
 
   // For who must see an extent to know whether some part of it will do: a whole free one of at least so many granules,
   // of which keep() gives back all but a part, or give() the whole.
   ExtentIndex take_whole(std::uint32_t granules) FM_EXCLUDES(mutex_);
-  // The part's first granule is the extent from now on.
+  // The part's first granule is the extent from now on, and a large object.
   ExtentIndex keep(ExtentIndex whole, std::uint32_t before, std::uint32_t granules) FM_EXCLUDES(mutex_);
 
   // ---- regions ----
@@ -132,8 +157,6 @@ class PageHeap {
     unsigned in_motion;
   };
   Found set_aside(ExtentIndex first, std::uint32_t granules, std::span<ExtentIndex> slabs) FM_EXCLUDES(mutex_);
-  // What somebody had and gives back goes there, too.
-  void give_aside(ExtentIndex extent) FM_EXCLUDES(mutex_);
   void resume(ExtentIndex first, std::uint32_t granules) FM_EXCLUDES(mutex_);
 
   // ---- limits and counts ----
@@ -180,6 +203,8 @@ class PageHeap {
     const LockGuard guard(mutex_);
     marks_.forget_least(free_granules());
   }
+  const LargeCounts& large() const { return large_; }
+  void reset_large() FM_EXCLUDES(mutex_);  // but for what is in use
 
   void check_invariants() const FM_EXCLUDES(mutex_);
   Mutex& mutex() { return mutex_; }
@@ -190,14 +215,18 @@ class PageHeap {
   }
   FreeExtents& lists_of(ExtentKind kind) FM_REQUIRES(mutex_) { return kind == ExtentKind::kFree ? free_ : absent_; }
   void claim(ExtentIndex first, std::uint32_t granules, std::uint32_t clean) FM_REQUIRES(mutex_);
+  ExtentIndex take_locked(std::uint32_t granules, std::uint32_t align) FM_REQUIRES(mutex_);
+  void mark_large(ExtentIndex extent) FM_REQUIRES(mutex_);
   ExtentIndex carve(ExtentKind kind, ExtentIndex whole, std::uint32_t before, std::uint32_t granules)
+      FM_REQUIRES(mutex_);
+  ExtentIndex split(ExtentKind kind, ExtentIndex whole, std::uint32_t before, std::uint32_t granules, bool alone)
       FM_REQUIRES(mutex_);
   ExtentIndex lift_locked(ExtentKind kind, ExtentIndex found, std::uint32_t before, std::uint32_t granules)
       FM_REQUIRES(mutex_);
   void lay(ExtentKind kind, ExtentIndex first, std::uint32_t granules, std::uint32_t clean) FM_REQUIRES(mutex_);
   void list(ExtentKind kind, ExtentIndex first, std::uint32_t granules, std::uint32_t clean) FM_REQUIRES(mutex_);
   void unlist(ExtentIndex first) FM_REQUIRES(mutex_);
-  void count_taken(std::uint32_t granules) { used_.fetch_add(granules, std::memory_order_relaxed); }
+  void count_taken(std::uint32_t granules) FM_REQUIRES(mutex_) { add_locked(used_, std::size_t{granules}); }
   void count_given(std::uint32_t granules) FM_REQUIRES(mutex_);
   bool is(ExtentKind kind, ExtentIndex i) const { return (*extents_)[i].kind.load(std::memory_order_relaxed) == kind; }
   bool in_region(ExtentIndex i, std::uint16_t region) const {
@@ -229,6 +258,7 @@ class PageHeap {
   std::atomic<std::size_t> away_{0};   // granules in absent extents
   std::atomic<std::size_t> books_{0};  // bytes of metadata that this node's memory needs
   std::atomic<unsigned> regions_{0};
+  LargeCounts large_;
 };
 
 static_assert(Shareable<PageHeap>);
