@@ -12,6 +12,7 @@ using namespace fastmem;         // NOLINT: the bodies of fastmem.h
 using namespace fastmem::c_api;  // NOLINT
 
 static_assert(FASTMEM_ZERO == core::kZero && FASTMEM_STRICT == core::kStrict);
+static_assert(FASTMEM_CONTIGUOUS == core::kContiguous);
 
 namespace {
 
@@ -145,6 +146,28 @@ int fastmem_heap_free(fastmem_heap_t* heap, void* ptr) { return negative(existin
 
 int fastmem_heap_free_sized(fastmem_heap_t* heap, void* ptr, size_t size) {
   return negative(existing(heap)->free_sized(ptr, size));
+}
+
+void* fastmem_alloc_request(fastmem_heap_t* heap, const fastmem_request_t* request) {
+  core::Heap* const h = unwrap(heap);
+  if (h == nullptr) return no_object();
+  if (request == nullptr || request->struct_size < sizeof(*request)) {
+    fail(ErrorCode::kInvalid, "no request, or one whose struct_size is not set");
+    return no_object();
+  }
+  NodeId id;
+  if (!to_node(request->node, id)) return bad_node(request->node), no_object();
+  void* const p = h->alloc({request->size, request->align, request->boundary, request->flags, id});
+  return p != nullptr ? p : no_object();
+}
+
+int fastmem_free_sensitive(fastmem_heap_t* heap, void* ptr) { return negative(existing(heap)->free_sensitive(ptr)); }
+
+int fastmem_validate(fastmem_heap_t* heap, const void* ptr, size_t* size) {
+  const Result<std::size_t> usable = existing(heap)->validate(ptr);
+  if (!usable.ok()) return negative(usable.error());
+  if (size != nullptr) *size = usable.value();
+  return 0;
 }
 
 void* fastmem_realloc(void* ptr, size_t size, size_t align) { return fastmem_heap_realloc(nullptr, ptr, size, align); }

@@ -17,6 +17,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #ifdef __cplusplus
@@ -40,6 +41,9 @@ FASTMEM_API const char *fastmem_version(void);
 
 #define FASTMEM_ZERO 1u   /**< every byte asked for reads 0 (by handle: of its class) */
 #define FASTMEM_STRICT 2u /**< only the asked node (or the caller's), never another: no fallback */
+/** One run in IOVA space, checked page by page; refused (ENOMEM) where there is none, and with the reason (ENOTSUP, EPERM)
+ * where IOVAs cannot be told. */
+#define FASTMEM_CONTIGUOUS 8u
 
 #define FASTMEM_NODE_ANY (-1) /**< the calling thread's node first, then the others, nearest first */
 #define FASTMEM_UNLIMITED SIZE_MAX
@@ -126,18 +130,35 @@ FASTMEM_API const char *fastmem_error_text(void);
 
 /**
  * Allocates from the default heap, on the calling thread's node by preference.
- * @param size 1 .. fastmem_max_size()
+ * @param size 1 .. fastmem_max_size(). Up to 1 MiB objects come from caches and slabs, larger ones are cut from regions in
+ *   steps of 64 KiB
  * @param align 0 for the heap's default, or a power of two up to fastmem_max_size()
- * @param flags FASTMEM_ZERO, FASTMEM_STRICT
+ * @param flags FASTMEM_ZERO, FASTMEM_STRICT, FASTMEM_CONTIGUOUS
  * @return NULL and errno: EINVAL (size 0, align no power of two, unknown flag), E2BIG (size or align too large), ENOMEM,
  *   ENODEV (a child of a fork that does not inherit the heap), ENOTSUP (the default heap cannot be made: see the text)
  *
- * An object whose size is a power of two is aligned to its size.
+ * An object whose size is a power of two up to 1 MiB is aligned to its size.
  */
 FASTMEM_API void *fastmem_alloc(size_t size, size_t align, unsigned int flags);
 
 /** The same on a node: that node by preference, or with FASTMEM_STRICT only there. ENODEV: no such node. */
 FASTMEM_API void *fastmem_alloc_on(size_t size, size_t align, unsigned int flags, int node);
+
+/** All that can be asked of an allocation. Fill with zeroes, struct_size and node, then what is wished. */
+typedef struct fastmem_request {
+  uint32_t struct_size; /**< sizeof(fastmem_request_t) */
+  uint32_t flags;       /**< FASTMEM_ZERO, FASTMEM_STRICT, FASTMEM_CONTIGUOUS */
+  size_t size;
+  size_t align; /**< 0, or a power of two */
+  size_t
+      boundary; /**< 0, or a power of two no smaller than size: the object crosses no multiple of it, nor, when it is to
+                        be contiguous, do its IOVAs */
+  int32_t node; /**< FASTMEM_NODE_ANY, or a node */
+  uint32_t reserved;
+} fastmem_request_t;
+
+/** Errors as fastmem_alloc_on(); EINVAL also for a boundary that is no power of two, or smaller than size. */
+FASTMEM_API void *fastmem_alloc_request(fastmem_heap_t *heap, const fastmem_request_t *request);
 
 /** @return 0; also for NULL. -EINVAL: not an object of the default heap, or free already where that is noticed.
  * -ENODEV: no heap yet. */
@@ -149,14 +170,25 @@ FASTMEM_API int fastmem_free(void *ptr);
  */
 FASTMEM_API int fastmem_free_sized(void *ptr, size_t size);
 
+/** Erases the object, all that may be used of it, and frees it: for keys and other secrets. As fastmem_free(). */
+FASTMEM_API int fastmem_free_sensitive(fastmem_heap_t *heap, void *ptr);
+
 /**
- * NULL ptr: alloc. Size 0: free, and NULL. Otherwise the object, moved when `size` has another class, with its
- * contents up to the smaller size. On failure NULL and errno, and the old object stays.
+ * NULL ptr: alloc. Size 0: free, and NULL. Otherwise the object with its contents up to the smaller size, moved when `size`
+ * has another class. Above 1 MiB it grows into free memory behind it, and shrinks by giving back its tail, in place.
+ * On failure NULL and errno, and the old object stays.
  */
 FASTMEM_API void *fastmem_realloc(void *ptr, size_t size, size_t align);
 
 /** Bytes that may be used at ptr: at least what was asked. 0 for NULL and for a pointer that is not ours. */
 FASTMEM_API size_t fastmem_usable_size(const void *ptr);
+
+/**
+ * Whether ptr is the address of an object of this heap that is handed out. One that was freed and rests in a cache passes.
+ * @param size gets fastmem_usable_size(); may be NULL
+ * @return 0, -EINVAL
+ */
+FASTMEM_API int fastmem_validate(fastmem_heap_t *heap, const void *ptr, size_t *size);
 
 /** All n objects (0), or none and ptrs untouched (negative errno as alloc's). */
 FASTMEM_API int fastmem_alloc_bulk(void **ptrs, size_t n, size_t size, size_t align, unsigned int flags);
@@ -180,7 +212,7 @@ FASTMEM_API int fastmem_heap_free_bulk(fastmem_heap_t *heap, void *const *ptrs, 
 /** Valid as long as the heap; shared freely between threads. 0 is never a handle. */
 typedef uint32_t fastmem_handle_t;
 
-/** node FASTMEM_NODE_ANY: the caller's node now. @return 0, -EINVAL, -E2BIG, -ENODEV */
+/** Of sizes up to 1 MiB. node FASTMEM_NODE_ANY: the caller's node now. @return 0, -EINVAL, -E2BIG, -ENODEV */
 FASTMEM_API int fastmem_handle(fastmem_heap_t *heap, size_t size, size_t align, int node, fastmem_handle_t *handle);
 /** Only FASTMEM_ZERO and FASTMEM_STRICT; falls back to other nodes unless strict. */
 FASTMEM_API void *fastmem_handle_alloc(fastmem_heap_t *heap, fastmem_handle_t handle, unsigned int flags);
@@ -226,8 +258,8 @@ FASTMEM_API size_t fastmem_get_limit(fastmem_heap_t *heap, int node);
 /** Gives the calling thread's cached objects back to the heap. Counters keep their values. */
 FASTMEM_API void fastmem_flush(fastmem_heap_t *heap);
 
-/** Gives free memory back to the system: caches of every thread, depots, empty slabs, wholly free regions. @return
- * bytes given back */
+/** Gives free memory back to the system: caches of every thread, depots, empty slabs, then wholly free regions and pages
+ * inside of the others. @return bytes given back */
 FASTMEM_API size_t fastmem_trim(fastmem_heap_t *heap);
 
 /* ---- memory that comes and goes ----------------------------------------------------------------------------------
@@ -236,8 +268,8 @@ FASTMEM_API size_t fastmem_trim(fastmem_heap_t *heap);
  *
  * Callbacks run in the thread that makes the heap grow or shrink, one at a time for a heap. Other threads that find
  * objects go on; those that need memory wait. A callback must not call fastmem, but for fastmem_refuse(),
- * fastmem_error_text() and what only looks up an address (usable size, IOVA): everything else fails with EDEADLK, for
- * every heap, and a free leaves the object with its caller. It must not fork, nor wait for a thread that allocates.
+ * fastmem_error_text() and what only looks up (a usable size, a handle, an IOVA of a region whose IOVAs were asked for
+ * before): everything else fails with EDEADLK, for every heap, and a free leaves the object with its caller. It must not fork, nor wait for a thread that allocates.
  *
  * The child of a fork has no listeners, and they are not told of it: what they mapped is the parent's.
  */
@@ -287,13 +319,15 @@ FASTMEM_API int fastmem_refuse(int error, const char *sentence);
 
 /* ---- size classes ------------------------------------------------------------------------------------------------ */
 
+/** The largest object that could be asked for, were all of the heap's address space memory. */
 FASTMEM_API size_t fastmem_max_size(fastmem_heap_t *heap);
 /** Writes the classes' sizes, ascending; sizes may be NULL. @return how many there are */
 FASTMEM_API unsigned int fastmem_classes(fastmem_heap_t *heap, size_t *sizes);
 
 /* ---- statistics ------------------------------------------------------------------------------------------------------
  * Counters count objects (a bulk of 32 counts 32) and are exact when no other thread is inside the heap and nothing was
- * misused: an object that is freed twice is counted twice. Laws, for the heap, each class, each slot sum:
+ * misused: an object that is freed twice is counted twice. Objects above 1 MiB are counted for the heap alone: they have
+ * no class and pass no slot. Laws, for the heap, each class, each slot sum:
  *   alloc_total - free_total == objects in use (since the heap exists; a reset moves both totals, not in_use)
  *   alloc_total == alloc_cache_hits + alloc_cache_misses, free_total likewise
  *   per class: (slabs_empty + slabs_partial + slabs_full) * objects_per_slab == in_use + cached + free_in_slabs
@@ -304,7 +338,7 @@ typedef struct {
   uint32_t struct_size;    /**< set by the caller: sizeof(fastmem_stats_t) */
   uint32_t version;        /**< set by the library: FASTMEM_STRUCT_VERSION */
   uint64_t bytes_backing;  /**< held from the system, all nodes */
-  uint64_t bytes_slabs;    /**< of these: in slabs */
+  uint64_t bytes_slabs;    /**< of these: in slabs and objects above 1 MiB */
   uint64_t bytes_in_use;   /**< of these: objects handed out, by class size */
   uint64_t bytes_cached;   /**< of these: free objects in threads' caches and depots */
   uint64_t bytes_metadata; /**< the heap's own books, outside the backing */
@@ -363,6 +397,28 @@ typedef struct {
   uint32_t regions;
   int32_t node;
 } fastmem_node_stats_t;
+
+/** What a node has, FASTMEM_NODE_ANY: all together. */
+typedef struct {
+  uint32_t struct_size;
+  uint32_t version;
+  uint64_t bytes_total;        /**< held from the system */
+  uint64_t bytes_in_slabs;     /**< of these: slabs of objects up to 1 MiB */
+  uint64_t bytes_large;        /**< of these: objects above 1 MiB */
+  uint64_t bytes_free;         /**< of these: in neither */
+  uint64_t bytes_largest_free; /**< the largest piece of free memory */
+  uint64_t bytes_away;         /**< given back to the system inside of regions that stay */
+  uint64_t bytes_floor;        /**< stay held whatever is given back */
+  uint64_t free_pieces;
+  uint64_t large_objects;
+  uint32_t regions;
+  uint32_t fragmentation; /**< in thousandths: 1000 * (1 - largest free / free); 0 where nothing is free */
+} fastmem_memory_stats_t;
+FASTMEM_API int fastmem_stats_memory(fastmem_heap_t *heap, int node, fastmem_memory_stats_t *stats);
+
+/** Everything that is known of the heap: a page for people, or one JSON object. @return 0, or negative errno of writing. */
+FASTMEM_API int fastmem_dump(fastmem_heap_t *heap, FILE *file);
+FASTMEM_API int fastmem_dump_json(fastmem_heap_t *heap, FILE *file);
 
 /* 0, or -EINVAL (NULL, struct_size 0, no such class, slot or node). */
 FASTMEM_API int fastmem_stats(fastmem_heap_t *heap, fastmem_stats_t *stats);

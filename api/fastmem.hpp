@@ -23,14 +23,17 @@ using core::HeapStats;
 using core::IovaSegment;
 using core::MemoryEvent;
 using core::MemoryListener;
+using core::MemoryStats;
 using core::Misuse;
 using core::NodeStats;
 using core::Profile;
+using core::Request;
 using core::SlotStats;
 
-inline constexpr unsigned kZero = core::kZero;      ///< every byte asked for reads 0
-inline constexpr unsigned kStrict = core::kStrict;  ///< never another node than the one asked
-inline constexpr std::size_t kMaxSize = core::kMaxSize;
+inline constexpr unsigned kZero = core::kZero;              ///< every byte asked for reads 0
+inline constexpr unsigned kStrict = core::kStrict;          ///< never another node than the one asked
+inline constexpr unsigned kContiguous = core::kContiguous;  ///< one run in IOVA space, or refused
+inline constexpr std::size_t kMaxSize = core::kMaxSize;     ///< largest size that has a class, a cache and a handle
 
 /// What a heap is made of. The defaults suit a service on any machine.
 struct Config {
@@ -78,23 +81,33 @@ class Heap {
     if (heap_ != nullptr) heap_->destroy();
   }
 
-  /// On the calling thread's node by preference, aligned to the heap's default; a power of two of bytes to its size.
-  /// nullptr: kInvalid (size 0), kTooBig, kNoMemory.
+  /// On the calling thread's node by preference, aligned to the heap's default; a power of two of bytes up to kMaxSize to
+  /// its size. Any size up to largest(). nullptr: kInvalid (size 0), kTooBig, kNoMemory.
   void* alloc(std::size_t size) { return heap_->alloc(size); }
   /// With an alignment (0: the default) and flags; on a node by preference, or only there with kStrict.
   void* alloc(std::size_t size, std::size_t align, unsigned flags = 0, NodeId node = kAnyNode) {
     return heap_->alloc_with(size, align, flags, node);
   }
 
+  /// With a boundary that the object does not cross, too. kInvalid also for a boundary smaller than the size.
+  void* alloc(const Request& request) { return heap_->alloc(request); }
+
   /// kOk also for nullptr. kForeignPointer; kDoubleFree, kInvalid where misuse is noticed.
   ErrorCode free(void* p) { return heap_->free(p); }
   /// By a caller who knows the size it last asked for: saves the look-up. For objects allocated with align 0.
   ErrorCode free(void* p, std::size_t size) { return heap_->free_sized(p, size); }
 
-  /// nullptr p: alloc. size 0: free, and nullptr. On failure nullptr, and the old object stays.
+  /// Erases the object before it frees it.
+  ErrorCode free_sensitive(void* p) { return heap_->free_sensitive(p); }
+
+  /// nullptr p: alloc. size 0: free, and nullptr. Above kMaxSize in place where what follows is free. On failure nullptr,
+  /// and the old object stays.
   void* realloc(void* p, std::size_t size, std::size_t align = 0) { return heap_->realloc(p, size, align); }
   /// Bytes that may be used at p; 0: nullptr, or not the address of an object of this heap.
   std::size_t usable_size(const void* p) const { return heap_->usable_size(p); }
+
+  /// The same of an object that is handed out; kInvalid: it is none. One that was freed and rests in a cache passes.
+  Result<std::size_t> validate(const void* p) const { return heap_->validate(p); }
 
   /// All of them, or none and the array untouched.
   ErrorCode alloc_bulk(std::span<void*> out, std::size_t size, std::size_t align = 0, unsigned flags = 0,
@@ -139,10 +152,15 @@ class Heap {
   /// taken away, nothing grows. 0: no growth. kUnlimited: none.
   Error set_limit(Bytes limit, NodeId node = kAnyNode) { return heap_->set_limit(limit, node); }
   Result<Bytes> limit(NodeId node) const { return heap_->limit(node); }
+  /// Of all nodes together, its books not counted.
+  void set_total_limit(Bytes limit) { heap_->set_total_limit(limit); }
+  /// So much of a node (kAnyNode: of each) stays held whatever goes back, and is taken now.
+  Error set_floor(Bytes floor, NodeId node = kAnyNode) { return heap_->set_floor(floor, node); }
   /// The calling thread's cached objects go back to the heap.
   void flush() { heap_->flush(); }
-  /// Free memory goes back to the system: every thread's caches, empty slabs, wholly free regions. Returns what went.
-  Bytes trim() { return heap_->trim(); }
+  /// Free memory goes back to the system, about `most` of it: every thread's caches and empty slabs become free regions, or
+  /// free pages inside of regions. Returns what went.
+  Bytes trim(Bytes most = kUnlimited) { return heap_->trim(most); }
 
   /// From now on the listener hears of every region after it came and before it goes, and first of those that are held;
   /// it can refuse growth. See core/memory_events.h: what its callbacks must not do, above all (call a heap, fork).
@@ -152,6 +170,7 @@ class Heap {
   /// It hears goes() for what is held, and nothing more. kNotFound.
   Error unlisten(const char* name) { return heap_->remove_listener(name); }
 
+  std::size_t largest() const { return heap_->largest(); }
   unsigned classes() const { return heap_->classes().count; }
   /// Of class 0 .. classes() - 1.
   std::size_t class_size(unsigned i) const { return heap_->classes().classes[i + 1].size; }
@@ -163,6 +182,8 @@ class Heap {
     return heap_->slot_class_stats(slot, class_size);
   }
   Result<NodeStats> node_stats(NodeId node) const { return heap_->node_stats(node); }
+  /// kAnyNode: of all together.
+  Result<MemoryStats> memory_stats(NodeId node = kAnyNode) const { return heap_->memory_stats(node); }
   void reset_stats() { heap_->reset_stats(); }
   /// Proves the heap's books; stops the program where they do not add up.
   void check_invariants() const { heap_->check_invariants(); }

@@ -180,6 +180,14 @@ void Bin::release_idle(std::uint64_t most, Strays& strays) {
   for (std::uint64_t moved = 0; !lists_[kEmpty].empty() && moved < most; ++moved) release_slab(lists_[kEmpty].front());
 }
 
+bool Bin::has_free(const void* object) const {
+  const LockGuard guard(mutex_);
+  if (context_.map->find(object) != id_) return false;
+  const ExtentIndex i = (*context_.extents)[static_cast<ExtentIndex>(context_.map->granule_of(object))].head;
+  const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(object) - context_.map->address_of(i));
+  return slab::is_free((*context_.extents)[i], *class_, offset);
+}
+
 bool Bin::unused_since_last_look() {
   const LockGuard guard(mutex_);
   return std::exchange(trades_seen_, trades_) == trades_;
@@ -249,6 +257,7 @@ ExtentIndex Bin::new_slab() {
   const ExtentIndex i = pages_->take(class_->granules, align);
   if (i == kNoExtent) return kNoExtent;
   Extent& e = (*context_.extents)[i];
+  for (ExtentIndex g = i + 1; g + 1 < i + class_->granules; ++g) (*context_.extents)[g].head = i;
   if (!slab::make(e, *class_, id_, *context_.arena)) {
     pages_->give(i);
     return kNoExtent;

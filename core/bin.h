@@ -64,6 +64,9 @@ class alignas(kLinePair) Bin {
   static constexpr std::uint32_t kDrainedAtOnce = 16;
   void drain(void* const* objects, std::uint32_t n, Strays& strays) FM_EXCLUDES(mutex_);
 
+  // Whether this object is one of those that are free in slabs.
+  bool has_free(const void* object) const FM_EXCLUDES(mutex_);
+
   // An empty magazine; nullptr: no memory for it.
   Magazine* take_magazine() FM_EXCLUDES(mutex_);
   // A magazine of its capacity, with objects or without, comes (back).

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/extent.h -- floor 2 (core). What is known of each granule: descriptors in a flat table beside the map.
-// What:      an extent is a run of granules of one region: free, a slab, or (later) one large object. Its descriptor is
-//            that of its first granule; the others only point back to it.
+// What:      an extent is a run of granules of one region: free, free without pages, a slab, or one large object. Its
+//            descriptor is that of its first granule. The last one's points back to it, and so do all of a slab's.
 // Threads:   the owner of an extent writes its descriptor: PageHeap while it is free, its Bin while it is a slab.
 //            PageHeap also looks at its neighbours' region and kind, whoever owns them: those two are atomic, and
 //            relaxed, because a neighbour that is not free memory of the same region cannot become it meanwhile.
@@ -18,7 +18,13 @@ namespace fastmem::core {
 using ExtentIndex = std::uint32_t;  // a granule's number in the window
 inline constexpr ExtentIndex kNoExtent = ~ExtentIndex{0};
 
-enum class ExtentKind : std::uint8_t { kNone = 0, kFree, kSlab, kLarge };
+enum class ExtentKind : std::uint8_t {
+  kNone = 0,
+  kFree,
+  kAbsent,  // free, and its pages were given back
+  kSlab,
+  kLarge,
+};
 
 struct Extent {
   ExtentIndex head;  // the first granule of the extent this granule is in
@@ -27,7 +33,7 @@ struct Extent {
   ExtentIndex prev;
   // 1-based number of the region; 0: no memory here. Set for every granule, constant while there.
   std::atomic<std::uint16_t> region;
-  std::atomic<ExtentKind> kind;
+  std::atomic<ExtentKind> kind;  // kLarge, release: publishes granules; pairs with the free that takes it away
   std::uint8_t unused;
   BinId bin;              // kSlab, as are the fields below
   std::uint16_t list;     // which of the bin's lists it is in
@@ -36,7 +42,8 @@ struct Extent {
   std::uint64_t* bitmap;  // bit set: the object is in the slab, free; &word for slabs of up to 64 objects
   std::uint64_t word;
   std::uint32_t fresh;  // words of the bitmap from this one on were never written: all their objects are free
-  std::uint32_t unused2[3];
+  std::uint32_t clean;  // kFree and newly taken: granules at its end that read 0
+  std::uint32_t unused2[2];
 };
 
 static_assert(Shareable<Extent> && sizeof(Extent) == 64);

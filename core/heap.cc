@@ -65,7 +65,7 @@ bool make_nodes_and_bins(HeapState& state, const Topology& topology, Bytes limit
   state.bins = static_cast<Bin*>(bins);
   state.droughts = static_cast<Drought*>(droughts);
   for (unsigned n = 0; n < state.node_count; ++n) {
-    ::new (&state.nodes[n]) NodeState(infos[n].id, &state.map, &state.extents, limit);
+    ::new (&state.nodes[n]) NodeState(infos[n].id, &state.map, &state.extents, &state.account, limit);
     for (unsigned c = 0; c < kMaxClasses; ++c) {
       const unsigned b = n * kMaxClasses + c;
       ::new (&state.droughts[b]) Drought();
@@ -295,6 +295,7 @@ void Heap::reset_in_child() {
   admin_.reset_in_child();
   stats_.reset_in_child();
   listeners_.reset_in_child();
+  keeps_whole_.store(0, std::memory_order_relaxed);
   for (unsigned n = 0; n < node_count_; ++n) {
     state_->nodes[n].growth.reset_in_child();
     state_->nodes[n].pages.mutex().reset_in_child();

@@ -23,14 +23,11 @@
 #include "core/heap_state.h"
 #include "core/listener_list.h"
 #include "core/report.h"
+#include "core/request.h"
 #include "core/stats.h"
 #include "platform/last_error.h"
 
 namespace fastmem::core {
-
-inline constexpr unsigned kZero = 1;    // every byte asked for reads 0
-inline constexpr unsigned kStrict = 2;  // never another node than the one asked
-inline constexpr unsigned kKnownFlags = kZero | kStrict;
 
 struct HeapConfig {
   Backing* backing = nullptr;
@@ -43,6 +40,7 @@ struct HeapConfig {
   Bytes limit_per_node = kUnlimited;
   Misuse misuse = Misuse::kReport;
   Bytes cache_budget = kMiB * 128;  // most room that caches and depots have for free objects; 0: none has any
+  Bytes largest_object = kUnlimited;
 };
 
 // A class on a node, resolved once.
@@ -133,10 +131,15 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // With an alignment (0: the default), flags, and a node (kAnyNode: the caller's by preference).
   void* alloc_with(std::size_t size, std::size_t align, unsigned flags, NodeId node = kAnyNode);
   void* alloc_with(Handle handle, unsigned flags);
+  void* alloc(const Request& request);
   // As C's realloc; on failure the old object stays.
   void* realloc(void* p, std::size_t size, std::size_t align);
   // 0 for a pointer that is not an object's of this heap.
   std::size_t usable_size(const void* p) const;
+  // The same; kInvalid also where the object is known to be free. One that rests in a cache passes.
+  Result<std::size_t> validate(const void* p) const;
+  // Erases it first.
+  ErrorCode free_sensitive(void* p);
 
   // All or nothing.
   [[gnu::always_inline]] ErrorCode alloc_bulk(void** ptrs, std::size_t n, std::size_t size) {
@@ -187,8 +190,13 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Error reserve(Bytes size, NodeId node);
   Error set_limit(Bytes limit, NodeId node);
   Result<Bytes> limit(NodeId node) const;
+  // Of all nodes together.
+  void set_total_limit(Bytes limit);
+  // So much stays held of a node, whatever goes back; taken now where it is not.
+  Error set_floor(Bytes floor, NodeId node);
   void flush();
-  Bytes trim();
+  // Free memory, `most` bytes about, goes back to the system: whole regions first, then pages inside of them.
+  Bytes trim(Bytes most = kUnlimited);
   // Before other threads use the heap: makes a slot's books ahead of its thread's first allocation. Without
   // memory for them they come on need.
   void prepare_slot(SlotId id) { slot_or_new(id); }
@@ -200,17 +208,19 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Error add_listener(const MemoryListener& listener);
   // It hears goes() for what is held, and nothing after that. kNotFound.
   Error remove_listener(const char* name);
-  // Whoever must know for sure holds listeners_.mutex.
   bool has_listeners() const { return !listeners_.empty(); }
 
   // ---- what it is and what it did ---------------------------------------------------------------------------------
 
   const SizeClasses& classes() const { return state_->classes; }
+  // Bytes of the largest object that could be asked for, were all the heap's address space memory.
+  std::size_t largest() const;
   HeapStats stats() const;
   Result<ClassStats> class_stats(std::size_t class_size) const;
   Result<SlotStats> slot_stats(unsigned slot) const;
   Result<SlotStats> slot_class_stats(unsigned slot, std::size_t class_size) const;
   Result<NodeStats> node_stats(NodeId node) const;
+  Result<MemoryStats> memory_stats(NodeId node) const;                      // kAnyNode: of all together
   NodeId node_at(unsigned index) const { return state_->nodes[index].id; }  // of stats().nodes
   // The regions now, at most out.size() of them. Returns how many were written.
   std::size_t regions(std::span<RegionStats> out) const;
@@ -248,6 +258,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
 
   // Slow twins.
   ErrorCode foreign_free(const void* p);
+  void* large_slow(const Request& request, int node);
+  ErrorCode large_free_slow(ExtentIndex extent, void* p);
   void* serve_slow(int node, ClassId size_class, unsigned flags, bool claimed);
   void* take_slow(Slot& slot, unsigned node, ClassId size_class, bool claimed);
   bool known_to_be_out(unsigned node, BinId bin) const;
@@ -266,6 +278,9 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   [[gnu::cold]] bool unclaim_slow(const Cache& cache, std::size_t n);
   ErrorCode pop_bulk_slow(BinId bin, void** ptrs, std::size_t n, unsigned flags);
   ErrorCode gather(BinId bin, void** ptrs, std::size_t n, unsigned flags);
+  template <class Gather>
+  ErrorCode gather_apart(void** ptrs, std::size_t n, Gather gather);
+  ErrorCode alloc_each(void** ptrs, std::size_t n, const Request& request);
   ErrorCode pop_bulk(BinId bin, void** ptrs, std::size_t n, unsigned flags);
 
   // Slots.
@@ -288,14 +303,40 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
     bool tidy_first;  // once for an allocation: other threads may empty slabs for ever that are too small for it
     bool grow;        // until the backing has said no
   };
-  bool make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before, Looks looks);
-  bool grow_slow(unsigned node, Bytes at_least, Bytes held_before);
-  Error grow_by(unsigned node, Bytes wanted, Bytes at_least);
-  Error add_piece(unsigned node, Bytes least, const Error& why_no_region);
+  // What the page heap had not.
+  struct Need {
+    std::uint32_t granules;
+    std::uint32_t align = 1;  // granules, a power of two
+    std::size_t boundary = 0;
+    bool contiguous = false;
+    bool large = false;  // its refusal says nothing about small objects
+
+    Bytes size() const { return Bytes{granules * kGranule}; }
+    Bytes alignment() const { return Bytes{align * kGranule}; }
+  };
+  // One look after another, until nothing is worth another look.
+  struct Search {
+    unsigned node;
+    Need need;
+    Bytes held;
+    unsigned tries = 0;
+    std::uint64_t arrivals = 0;  // 0: not watched yet. Only what was looked for everywhere, twice, is called out
+  };
+  Search search(unsigned node, const Need& need) const { return {node, need, state_->nodes[node].pages.held()}; }
+  bool look_again_slow(Search& search);
+  bool make_room_slow(unsigned node, const Need& need, Bytes held_before, Looks looks);
+  bool grow_slow(unsigned node, const Need& need, Bytes held_before);
+  Error grow_by(unsigned node, Bytes wanted, const Need& need);
+  Result<Region> ask_backing(unsigned node, Bytes size, const Need& need);
+  Error add_region(unsigned node, Bytes wanted, const Need& need);
+  Error add_piece(unsigned node, const Need& need, const Error& why_no_region);
+  Bytes room_to_grow(unsigned node) const;
   void prepare_books();
   Error install_region(const Region& region, unsigned node);
   void uninstall_region(RegionNumber number) FM_REQUIRES(listeners_.mutex);
   Error prepare_iovas(RegionNumber number) FM_REQUIRES(listeners_.mutex);
+  Error bring_back_everything();
+  Error add_and_replay(const MemoryListener& listener);
   void tell_all_go(unsigned listener, unsigned highest) FM_REQUIRES(listeners_.mutex);
   Error tell_came(RegionNumber number) FM_REQUIRES(listeners_.mutex);
   void tell_goes(RegionNumber number) FM_REQUIRES(listeners_.mutex);
@@ -303,13 +344,33 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Error ask_listeners(NodeId node, Bytes size, Bytes held) FM_EXCLUDES(listeners_.mutex);
   bool release_empty_slabs(unsigned node, bool with_depots);
   bool reclaim_slow(unsigned node);
-  Bytes release_free_regions();
+
+  // Pages that come and go inside of regions.
+  Error bring_back(unsigned node, ExtentIndex lifted);
+  Error bring_back_some(unsigned node, Bytes wanted, const Need& need);
+  bool bring_back_all(unsigned node);
+  Error bring_back_region(RegionNumber number);
+  Bytes release_free_regions(unsigned node, Bytes most);
+  Bytes discard_free_pages(unsigned node, Bytes most);
+
+  // Objects above the largest class.
+  Need need_for(const Request& request) const;
+  ExtentIndex take_large(unsigned node, const Need& need);
+  ExtentIndex take_part(NodeState& n, const Need& need, bool& hopeless);
+  bool find_part(ExtentIndex whole, const Need& need, std::uint32_t& before, Error& no_iova);
+  std::size_t contiguous_from(const void* p, std::size_t size);
+  Iova known_iova(const void* p);
+  void* use_large(ExtentIndex extent, const Request& request);
+  ExtentIndex large_at(const void* p) const;
+  bool resize_large(ExtentIndex extent, std::size_t size);
+  void* large_out_of_memory(unsigned node, const Request& request);
 
   // What strays left behind, once no lock is held.
   ErrorCode settle(const Strays& strays, const void* p = nullptr);
   ErrorCode settle_one(const Strays::Entry& stray);
 
   // Arguments.
+  // kNoClass: it is served as a large object.
   ErrorCode resolve(std::size_t size, std::size_t align, unsigned flags, ClassId& size_class) const;
   int node_index(NodeId node) const;  // -1: not there
   unsigned home();                    // the index of the calling thread's home node
@@ -320,6 +381,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Home home_of(BinId id) const { return {class_in(id).size, state_->nodes[id.rep / kMaxClasses].id}; }
   ClassId class_of_size(std::size_t class_size) const;
   RegionNumber region_of(const void* p) const;
+  unsigned node_of(RegionNumber region) const { return state_->regions[region].node; }
   CacheCounts slot_counts(const Slot& slot, ClassId only) const;
   Result<ClassStats> class_stats_locked(std::size_t class_size) const FM_REQUIRES(stats_);
   void add_memory_held(HeapStats& s) const;
@@ -335,7 +397,10 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool lost_ = false;  // in the child of a fork that did not inherit the regions. Written while no other thread runs
   mutable Mutex admin_{LockRank::kHeapAdmin};  // reserve, limits, trim
   mutable Mutex stats_{LockRank::kStats};      // nobody reads while a reset is halfway
-  ListenerList listeners_;                     // of this process alone: a child of fork has none
+  // Listeners, and those that are being added: pages do not go back inside of regions meanwhile. Raised before the nodes'
+  // `growth` locks are taken in turn, read under them.
+  std::atomic<unsigned> keeps_whole_{0};
+  ListenerList listeners_;  // of this process alone: a child of fork has none
 
   // Hot, read-only after creation but for one's own view. Not in the first line of a page, where large objects begin, and
   // at the start of a line, where smaller ones do, only what a well predicted branch waits for; see Cache.

@@ -39,21 +39,28 @@ ErrorCode Heap::resolve(std::size_t size, std::size_t align, unsigned flags, Cla
   if (align != 0 && !is_power_of_two(align)) {
     return fail(ErrorCode::kInvalid, "alignment %zu is not a power of two", align);
   }
-  if (size > kMaxSize) return fail(ErrorCode::kTooBig, "%zu bytes asked, the largest object has %zu", size, kMaxSize);
-  if (align > kMaxSize) return fail(ErrorCode::kTooBig, "alignment %zu asked, the largest is %zu", align, kMaxSize);
+  const std::size_t most = largest();
+  if (size > most) return fail(ErrorCode::kTooBig, "%zu bytes asked, the largest object has %zu", size, most);
+  if (align > most) return fail(ErrorCode::kTooBig, "alignment %zu asked, the largest is %zu", align, most);
   const std::size_t rounded = round_up(size, align != 0 ? align : config_.default_align);
   size_class = class_of(state_->profile, rounded);
-  if (size_class == kNoClass) {
+  if (rounded > most) {
     return fail(ErrorCode::kTooBig, "%zu bytes aligned to %zu are more than the largest object", size, align);
   }
   return ErrorCode::kOk;
+}
+
+std::size_t Heap::largest() const {
+  return std::min(config_.largest_object.rep, std::size_t{map_.granules()} * kGranule);
 }
 
 // ---- alloc ---------------------------------------------------------------------------------------------------------
 
 void* Heap::alloc_with(std::size_t size, std::size_t align, unsigned flags, NodeId node) {
   ClassId size_class;
+  if (is_absent()) return own_slot_slow();  // says so
   if (resolve(size, align, flags, size_class) != ErrorCode::kOk) return nullptr;
+  if (size_class == kNoClass || (flags & kContiguous) != 0) return alloc(Request{size, align, 0, flags, node});
   int index = -1;
   if (node != kAnyNode) {
     index = node_index(node);
@@ -88,10 +95,7 @@ void* Heap::alloc_with(Handle handle, unsigned flags) {
 void* Heap::alloc_slow(std::size_t size) {
   if (is_absent()) return own_slot_slow();  // says so
   const ClassId size_class = sizes_(size);
-  if (size_class != kNoClass) return serve_slow(-1, size_class, 0, has_view());
-  ClassId none;
-  resolve(size, 0, 0, none);  // says why
-  return nullptr;
+  return size_class != kNoClass ? serve_slow(-1, size_class, 0, has_view()) : alloc(Request{.size = size});
 }
 
 void* Heap::handle_alloc_slow(Handle handle, unsigned flags) {
@@ -129,26 +133,35 @@ void* Heap::take_slow(Slot& s, unsigned node, ClassId size_class, bool claimed) 
     if (claimed) s.unclaim_slow(id, 1);
     return nullptr;
   }
-  NodeState& n = state_->nodes[node];
   Bin& from = bin(id);
-  std::uint64_t arrivals = 0;  // 0: not watched yet. Only what was looked for everywhere, twice, is called out
-  for (unsigned tries = 0; tries < kMostTries; ++tries) {
-    const Bytes held = n.pages.held();
+  Search looking = search(node, {.granules = from.size_class().granules});
+  do {
     Strays strays;
     void* const p = s.pop_slow(from, claimed, strays);
     settle(strays);
     if (p != nullptr) return p;
     claimed = false;
-    const Looks looks{.tidy_first = tries == 0, .grow = arrivals == 0};
-    if (make_room_slow(node, from.size_class(), held, looks)) continue;
-    if (arrivals != 0 && arrivals == n.arrivals.load()) break;
-    arrivals = n.watch();
-  }
-  if (cannot_grow(n)) {
+  } while (look_again_slow(looking));
+  if (cannot_grow(state_->nodes[node])) {
     state_->droughts[id.rep].until.store(monotonic_ns() + kDroughtLasts, std::memory_order_relaxed);
-    state_->droughts[id.rep].arrivals.store(arrivals, std::memory_order_relaxed);
+    state_->droughts[id.rep].arrivals.store(looking.arrivals, std::memory_order_relaxed);
   }
   return nullptr;
+}
+
+// Whether, after nothing was found, something has changed, or there was no full look yet.
+bool Heap::look_again_slow(Search& s) {
+  NodeState& n = state_->nodes[s.node];
+  // A new region that is one run in IOVA space and still will not do: the next one will not either.
+  const bool grow = s.arrivals == 0 && (!s.need.contiguous || s.tries < 2);
+  const Looks looks{.tidy_first = s.tries == 0, .grow = grow};
+  if (++s.tries == kMostTries) return false;
+  if (!make_room_slow(s.node, s.need, s.held, looks)) {
+    if (s.arrivals != 0 && s.arrivals == n.arrivals.load()) return false;
+    s.arrivals = n.watch();
+  }
+  s.held = n.pages.held();
+  return true;
 }
 
 bool Heap::known_to_be_out(unsigned node, BinId id) const {
@@ -161,11 +174,7 @@ bool Heap::known_to_be_out(unsigned node, BinId id) const {
 
 void* Heap::out_of_memory(unsigned node, ClassId size_class) {
   NodeState& n = state_->nodes[node];
-  Error why;
-  {
-    const LockGuard guard(n.refusal);
-    why = n.why_not;
-  }
+  const Error why = n.refused_because();
   fail(ErrorCode::kNoMemory, "no object of %u bytes on node %u: %zu KiB held, %zu KiB in slabs; %s",
        state_->classes[size_class].size, unsigned{n.id.rep}, n.pages.held() / kKiB, n.pages.used() / kKiB,
        why.ok() ? "the limit is reached" : why.text);
@@ -176,6 +185,9 @@ void* Heap::out_of_memory(unsigned node, ClassId size_class) {
 Result<Handle> Heap::handle(std::size_t size, std::size_t align, NodeId node) {
   ClassId size_class;
   if (resolve(size, align, 0, size_class) != ErrorCode::kOk) return last_error();
+  if (size_class == kNoClass) {
+    return make_error(ErrorCode::kTooBig, "%zu bytes asked, the largest size class has %zu", size, kMaxSize);
+  }
   const int index = node == kAnyNode ? static_cast<int>(home()) : node_index(node);
   if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
   return bin_id(static_cast<unsigned>(index), size_class);
@@ -186,7 +198,9 @@ Result<Handle> Heap::handle(std::size_t size, std::size_t align, NodeId node) {
 ErrorCode Heap::free_slow(void* p) {
   if (p == nullptr) return ErrorCode::kOk;
   const BinId id = map_.find(p);
-  return id == kNoBin && !is_absent() ? foreign_free(p) : push_slow(id, p);
+  if (id != kNoBin || is_absent()) return push_slow(id, p);
+  const ExtentIndex extent = large_at(p);
+  return extent != kNoExtent ? large_free_slow(extent, p) : foreign_free(p);
 }
 
 ErrorCode Heap::handle_free_slow(Handle handle, void* p) {
@@ -267,8 +281,12 @@ void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
   if (resolve(size, align, 0, wanted) != ErrorCode::kOk) return nullptr;
   const std::size_t alignment = align != 0 ? align : config_.default_align;
   const bool aligned = (reinterpret_cast<std::uintptr_t>(p) & (alignment - 1)) == 0;
-  // Its class is always that of the size last asked for: a later sized free relies on it.
-  if (state_->classes[wanted].size == old_size && aligned) return p;
+  const ExtentIndex extent = large_at(p);
+  if (extent != kNoExtent) {
+    if (aligned && wanted == kNoClass && resize_large(extent, size)) return p;
+  } else if (aligned && wanted != kNoClass && state_->classes[wanted].size == old_size) {
+    return p;  // its class is always that of the size last asked for: a later sized free relies on it
+  }
   void* const moved = alloc_with(size, align, 0);
   if (moved == nullptr) return nullptr;
   std::memcpy(moved, p, std::min(size, old_size));
@@ -276,9 +294,26 @@ void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
   return moved;
 }
 
+ErrorCode Heap::free_sensitive(void* p) {
+  if (const ErrorCode code = refuse_in_callback(); code != ErrorCode::kOk) return code;  // the object stays as it is
+  explicit_bzero(p, usable_size(p));
+  return free(p);
+}
+
+Result<std::size_t> Heap::validate(const void* p) const {
+  const std::size_t size = usable_size(p);
+  if (size == 0) return make_error(ErrorCode::kInvalid, "%p is not an object of this heap", p);
+  const BinId id = map_.find(p);
+  if (id != kNoBin && bin(id).has_free(p)) return make_error(ErrorCode::kInvalid, "%p is free", p);
+  return size;
+}
+
 std::size_t Heap::usable_size(const void* p) const {
   const BinId id = map_.find(p);
-  if (id == kNoBin) return 0;
+  if (id == kNoBin) {
+    const ExtentIndex extent = large_at(p);
+    return extent != kNoExtent ? state_->extents[extent].granules * kGranule : 0;
+  }
   const SizeClass& c = class_in(id);
   const ExtentIndex head = state_->extents[static_cast<ExtentIndex>(map_.granule_of(p))].head;
   const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(p) - map_.address_of(head));

@@ -20,6 +20,7 @@ ErrorCode Heap::alloc_bulk(void** ptrs, std::size_t n, std::size_t size, std::si
   ClassId size_class;
   if (const ErrorCode code = resolve(size, align, flags, size_class); code != ErrorCode::kOk) return code;
   if (ptrs == nullptr && n != 0) return fail(ErrorCode::kInvalid, "no array for %zu pointers", n);
+  if (size_class == kNoClass || (flags & kContiguous) != 0) return alloc_each(ptrs, n, {size, align, 0, flags, node});
   const int index = node == kAnyNode ? static_cast<int>(home()) : node_index(node);
   if (index < 0) return fail(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
   const ErrorCode code = pop_bulk(bin_id(static_cast<unsigned>(index), size_class), ptrs, n, flags);
@@ -55,11 +56,12 @@ bool Heap::unclaim_slow(const Cache& cache, std::size_t n) {
   return false;
 }
 
-// The caller's array stays untouched until all are there.
-ErrorCode Heap::pop_bulk_slow(BinId id, void** ptrs, std::size_t n, unsigned flags) {
+// The caller's array stays untouched until `gather` has filled another one.
+template <class Gather>
+ErrorCode Heap::gather_apart(void** ptrs, std::size_t n, Gather gather) {
   if (n <= kOnStack) {
     void* gathered[kOnStack];
-    const ErrorCode code = gather(id, gathered, n, flags);
+    const ErrorCode code = gather(gathered);
     if (code == ErrorCode::kOk) std::memcpy(ptrs, gathered, n * sizeof(void*));
     return code;
   }
@@ -70,10 +72,28 @@ ErrorCode Heap::pop_bulk_slow(BinId id, void** ptrs, std::size_t n, unsigned fla
     if (gathered != nullptr) unreserve(gathered, bytes);
     return fail(ErrorCode::kNoMemory, "no memory to gather %zu pointers", n);
   }
-  const ErrorCode code = gather(id, gathered, n, flags);
+  const ErrorCode code = gather(gathered);
   if (code == ErrorCode::kOk) std::memcpy(ptrs, gathered, bytes.rep);
   unreserve(gathered, bytes);
   return code;
+}
+
+ErrorCode Heap::pop_bulk_slow(BinId id, void** ptrs, std::size_t n, unsigned flags) {
+  return gather_apart(ptrs, n, [=, this](void** apart) { return gather(id, apart, n, flags); });
+}
+
+// One by one: what no class serves.
+ErrorCode Heap::alloc_each(void** ptrs, std::size_t n, const Request& request) {
+  return gather_apart(ptrs, n, [&, n](void** apart) {
+    for (std::size_t got = 0; got < n; ++got) {
+      apart[got] = alloc(request);
+      if (apart[got] != nullptr) continue;
+      const ErrorCode code = last_error().code;
+      free_bulk(apart, got);
+      return code;
+    }
+    return ErrorCode::kOk;
+  });
 }
 
 ErrorCode Heap::gather(BinId id, void** ptrs, std::size_t n, unsigned flags) {

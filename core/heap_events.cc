@@ -59,6 +59,35 @@ void Heap::tell_all_go(unsigned listener, unsigned highest) {
 Error Heap::add_listener(const MemoryListener& listener) {
   if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
+  keeps_whole_.fetch_add(1, std::memory_order_relaxed);
+  Error error = bring_back_everything();
+  if (error.ok()) error = add_and_replay(listener);
+  if (!error.ok()) keeps_whole_.fetch_sub(1, std::memory_order_relaxed);
+  return error;
+}
+
+// What had gone back inside of regions comes again: a listener sees them whole.
+Error Heap::bring_back_everything() {
+  for (unsigned n = 1; n <= state_->regions.highest(); ++n) {
+    const auto number = static_cast<RegionNumber>(n);
+    unsigned node;
+    {
+      const LockGuard telling(listeners_.mutex);
+      if (!state_->regions[number].present) continue;
+      node = node_of(number);
+    }
+    const LockGuard growing(state_->nodes[node].growth);  // nobody is in the midst of it
+    if (!state_->regions[number].present) continue;
+    if (const Error error = bring_back_region(number); !error.ok()) {
+      return make_error(error.code,
+                        "a listener is told of whole regions, and pages that went back do not come again: %.240s",
+                        error.text);
+    }
+  }
+  return {};
+}
+
+Error Heap::add_and_replay(const MemoryListener& listener) {
   const LockGuard telling(listeners_.mutex);
   if (const Error error = listeners_.add(listener); !error.ok()) return error;
   const unsigned index = listeners_.count() - 1;
@@ -86,14 +115,14 @@ Error Heap::remove_listener(const char* name) {
     }
     tell_all_go(index, state_->regions.highest());
     gone = listeners_.take_out(index);
+    keeps_whole_.fetch_sub(1, std::memory_order_relaxed);
   }
   if (gone.removed != nullptr) gone.removed(gone.context);
   // What it refused may be had now.
   for (unsigned n = 0; n < node_count_; ++n) {
     NodeState& node = state_->nodes[n];
     const LockGuard growing(node.growth);
-    node.failures = 0;
-    node.no_growth_before = 0;
+    node.forget_refusals();
     node.note_arrival();
   }
   return {};

@@ -13,6 +13,7 @@ RegionNumber Heap::region_of(const void* p) const {
              : kNoRegion;
 }
 
+// The first question about a region finds all of its pages there, and none on its way out.
 Iova Heap::iova_of(const void* p) {
   const RegionNumber number = region_of(p);
   Error error;
@@ -20,12 +21,42 @@ Iova Heap::iova_of(const void* p) {
     error = make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
   } else if (number == kNoRegion) {
     error = make_error(ErrorCode::kForeignPointer, "%p is not in this heap", p);
+  } else if (state_->regions.is_known(number)) {
+    return state_->regions.iova_of(number, p, *backing_, error);
+  } else if (refuse_in_callback() != ErrorCode::kOk) {
+    return kBadIova;
   } else {
+    const LockGuard growing(state_->nodes[node_of(number)].growth);
+    return known_iova(p);
+  }
+  set_last_error(error);
+  return kBadIova;
+}
+
+// Of a pointer into this heap, under its node's `growth` where nobody has asked before.
+Iova Heap::known_iova(const void* p) {
+  const RegionNumber number = region_of(p);
+  Error error;
+  if (!state_->regions.is_known(number)) error = bring_back_region(number);
+  if (error.ok()) {
     const Iova iova = state_->regions.iova_of(number, p, *backing_, error);
     if (error.ok()) return iova;
   }
   set_last_error(error);
   return kBadIova;
+}
+
+// Bytes from p on that are one run in IOVA space, `size` at most. 0: there are no IOVAs. As known_iova().
+std::size_t Heap::contiguous_from(const void* p, std::size_t size) {
+  const auto* const begin = static_cast<const std::byte*>(p);
+  const Iova first = known_iova(p);
+  if (first == kBadIova) return 0;
+  const RegionNumber number = region_of(p);
+  if (state_->regions.is_one_run(number)) return size;
+  const std::size_t page = state_->regions[number].region.page_size.rep;
+  std::size_t run = page - (reinterpret_cast<std::uintptr_t>(p) & (page - 1));
+  while (run < size && known_iova(begin + run).rep == first.rep + run) run += page;
+  return std::min(run, size);
 }
 
 Result<bool> Heap::iova_contiguous(const void* p, Bytes size) {

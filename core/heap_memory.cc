@@ -27,21 +27,14 @@ bool has_room_for(const PageHeap& pages, Bytes slab) {
   return limit == kUnlimited || pages.used() + slab + pages.books() <= limit;
 }
 
-void forget_refusals(NodeState& n) FM_REQUIRES(n.growth) {
-  n.failures = 0;
-  n.no_growth_before = 0;
-  n.told_arrivals.store(0, std::memory_order_relaxed);
-  n.told_until.store(0, std::memory_order_relaxed);
-}
-
 }  // namespace
 
 // ---- more room for a bin: what lies about, then more memory, then what others hoard --------------------------------
 
 // True: something changed, and it is worth another look. `held_before`: what the node held when the bin was found empty.
-bool Heap::make_room_slow(unsigned node, const SizeClass& needed, Bytes held_before, Looks looks) {
+bool Heap::make_room_slow(unsigned node, const Need& need, Bytes held_before, Looks looks) {
   return (looks.tidy_first && release_empty_slabs(node, false)) ||
-         (looks.grow && grow_slow(node, Bytes{needed.granules * kGranule}, held_before)) || reclaim_slow(node);
+         (looks.grow && grow_slow(node, need, held_before)) || reclaim_slow(node);
 }
 
 bool Heap::release_empty_slabs(unsigned node, bool with_depots) {
@@ -54,57 +47,84 @@ bool Heap::release_empty_slabs(unsigned node, bool with_depots) {
   return released;
 }
 
-bool Heap::grow_slow(unsigned node, Bytes at_least, Bytes held_before) {
+bool Heap::grow_slow(unsigned node, const Need& need, Bytes held_before) {
   NodeState& n = state_->nodes[node];
   const LockGuard guard(n.growth);
-  if (n.pages.held() > held_before) return true;  // another thread grew it meanwhile
-  if (n.no_growth_before != 0 && monotonic_ns() < n.no_growth_before) return false;
+  if (n.pages.held() > held_before && !need.contiguous) return true;  // another thread grew it meanwhile
+  if (!need.large && n.no_growth_before != 0 && monotonic_ns() < n.no_growth_before) return false;
   // A quarter more at a time, from small regions to full-sized ones: what a program holds stays near what it needs.
   const Bytes wanted = std::clamp(n.pages.held() / 4, config_.first_region, config_.region_size);
   const std::uint64_t begin = monotonic_ns();
   n.asking.store(true, std::memory_order_relaxed);
-  const Error error = has_room_for(n.pages, at_least) ? grow_by(node, wanted, at_least)
-                                                      : limit_reached(n.id, n.pages.limit(), n.pages.held());
+  const Error error = has_room_for(n.pages, need.size()) ? grow_by(node, wanted, need)
+                                                         : limit_reached(n.id, n.pages.limit(), n.pages.held());
   n.asking.store(false, std::memory_order_relaxed);
-  {
-    const LockGuard saying(n.refusal);
-    n.why_not = error;
-  }
+  n.say_why_not(error);
   if (error.ok()) {
-    forget_refusals(n);
+    n.forget_refusals();
     return true;
   }
   const std::uint64_t end = monotonic_ns();
-  if (n.pages.room_to_grow().rep != 0 && ++n.failures >= kBackoffAfter) {
+  if (!need.large && n.pages.room_to_grow().rep != 0 && ++n.failures >= kBackoffAfter) {
     n.no_growth_before = end + std::max(kBackoffLeast, (end - begin) * kBackoffShare);
   }
   return false;
 }
 
-// One region: `wanted` bytes, less where the limit or the backing has less, never under `at_least`.
-Error Heap::grow_by(unsigned node, Bytes wanted, Bytes at_least) {
+// Pages that were given back are the first to come, then a region, then all that is left to come back.
+Error Heap::grow_by(unsigned node, Bytes wanted, const Need& need) {
+  if (!need.contiguous && bring_back_some(node, wanted, need).ok()) return {};
+  const Error error = add_region(node, wanted, need);
+  return !error.ok() && bring_back_all(node) ? Error{} : error;
+}
+
+Bytes Heap::room_to_grow(unsigned node) const {
+  const std::size_t limit = state_->account.limit.load(std::memory_order_relaxed);
+  const Bytes of_node = state_->nodes[node].pages.room_to_grow();
+  if (limit == kUnlimited.rep) return of_node;
+  Bytes held;
+  for (unsigned n = 0; n < node_count_; ++n) held += state_->nodes[n].pages.held();
+  return std::min(of_node, Bytes{limit - std::min(limit, held.rep)});
+}
+
+// One region: `wanted` bytes, less where the limit or the backing has less, never less than needed.
+Error Heap::add_region(unsigned node, Bytes wanted, const Need& need) {
   PageHeap& pages = state_->nodes[node].pages;
   const NodeId id = state_->nodes[node].id;
   const Bytes unit = backing_->region_unit();
-  const Bytes room = pages.room_to_grow();
+  const Bytes room = room_to_grow(node);
   if (room.rep == 0) return limit_reached(id, pages.limit(), pages.held());
   // A limit need not be a multiple of a region: the last one may pass it, and PageHeap::take() holds it to the byte.
   const Bytes most = room.rep > kUnlimited.rep - unit.rep ? room : round_up(room, unit);
-  const Bytes least = round_up(at_least, unit);
+  const Bytes least = round_up(need.size(), unit);
   if (most < least) return limit_reached(id, pages.limit(), pages.held());
   Bytes size = std::clamp(round_up(wanted, unit), least, most);
   if (const Error veto = ask_listeners(id, size, pages.held()); !veto.ok()) return veto;
   for (;;) {
-    Result<Region> region = backing_->reserve(size, id, Contiguity::kAny);
+    Result<Region> region = ask_backing(node, size, need);
     if (region.ok()) return install_region(*region, node);
     if (region.code() != ErrorCode::kNoMemory) return region.error();
-    if (size <= least) return add_piece(node, at_least, region.error());
+    if (size <= least) return add_piece(node, need, region.error());
     size = std::max(round_up(size / 2, unit), least);
   }
 }
 
-Error Heap::add_piece(unsigned node, Bytes least, const Error& why_no_region) {
-  Result<Region> piece = backing_->reserve_piece(least, state_->nodes[node].id);
+Result<Region> Heap::ask_backing(unsigned node, Bytes size, const Need& need) {
+  const NodeId id = state_->nodes[node].id;
+  const Contiguity contiguity = need.contiguous ? Contiguity::kContiguous : Contiguity::kAny;
+  const Bytes unit = backing_->region_unit();
+  // Of regions a boundary may lie in the middle: one that begins on it does.
+  const Bytes align{std::max(need.alignment().rep, need.boundary)};
+  if (align <= unit) return backing_->reserve(size, id, contiguity);
+  Result<Region> region = backing_->reserve_aligned(size, align, id, contiguity);
+  if (region.ok() || region.code() != ErrorCode::kUnsupported) return region;
+  const bool fits = align.rep <= kUnlimited.rep / 2 - size.rep;
+  return backing_->reserve(fits ? size + round_up(align, unit) - unit : size, id, contiguity);
+}
+
+Error Heap::add_piece(unsigned node, const Need& need, const Error& why_no_region) {
+  if (need.contiguous || need.alignment() > kPieceUnit) return why_no_region;
+  Result<Region> piece = backing_->reserve_piece(need.size(), state_->nodes[node].id);
   return piece.ok() ? install_region(*piece, node) : why_no_region;
 }
 
@@ -120,7 +140,8 @@ Error Heap::install_region(const Region& region, unsigned node) {
   const LockGuard telling(listeners_.mutex);
   const bool map_open = state_->arena.open_table(map_.entries(first), map_bytes);
   const bool both_open = map_open && state_->arena.open_table(&state_->extents[first], extent_bytes);
-  const RegionNumber number = both_open ? state_->regions.add(region, node) : kNoRegion;
+  const auto unit = static_cast<std::uint32_t>(round_up(backing_->discard_unit(region), Bytes{kGranule}).rep / kGranule);
+  const RegionNumber number = both_open ? state_->regions.add(region, node, unit) : kNoRegion;
   if (number == kNoRegion) {
     if (map_open) state_->arena.close_table(map_bytes);
     if (both_open) state_->arena.close_table(extent_bytes);
@@ -133,7 +154,7 @@ Error Heap::install_region(const Region& region, unsigned node) {
     uninstall_region(number);
     return veto;
   }
-  state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes);
+  state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes, region.zeroed);
   state_->nodes[node].note_arrival();
   return {};
 }
@@ -202,8 +223,8 @@ Error Heap::reserve(Bytes size, NodeId node) {
     error = {};
     while (held() < size && error.ok()) {
       const Bytes wanted = std::clamp(size - held(), config_.first_region, config_.region_size);
-      error = grow_by(n, wanted, Bytes{kGranule});
-      if (error.ok()) forget_refusals(state_->nodes[n]);
+      error = grow_by(n, wanted, {.granules = 1});
+      if (error.ok()) state_->nodes[n].forget_refusals();
     }
     if (held() >= size) break;
   }
@@ -244,10 +265,21 @@ Error Heap::set_limit(Bytes limit, NodeId node) {
     if (only >= 0 && n != static_cast<unsigned>(only)) continue;
     state_->nodes[n].pages.set_limit(limit);
     const LockGuard growing(state_->nodes[n].growth);
-    forget_refusals(state_->nodes[n]);
+    state_->nodes[n].forget_refusals();
     state_->nodes[n].note_arrival();
   }
   return {};
+}
+
+void Heap::set_total_limit(Bytes limit) {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
+  const LockGuard guard(admin_);
+  state_->account.limit.store(limit.rep, std::memory_order_relaxed);
+  for (unsigned n = 0; n < node_count_; ++n) {
+    const LockGuard growing(state_->nodes[n].growth);
+    state_->nodes[n].forget_refusals();
+    state_->nodes[n].note_arrival();
+  }
 }
 
 Result<Bytes> Heap::limit(NodeId node) const {
@@ -270,41 +302,6 @@ void Heap::flush() {
     release_empty_slabs(n, true);
     state_->nodes[n].note_arrival();
   }
-}
-
-Bytes Heap::trim() {
-  if (refuse_in_callback() != ErrorCode::kOk) return {};
-  if (lost_) return {};
-  const LockGuard guard(admin_);
-  for (unsigned n = 0; n < node_count_; ++n) reclaim_slow(n);
-  return release_free_regions();
-}
-
-Bytes Heap::release_free_regions() {
-  Bytes released;
-  for (unsigned i = 1; i <= state_->regions.highest(); ++i) {
-    const auto number = static_cast<RegionNumber>(i);
-    Bytes size;
-    unsigned node;
-    {
-      const LockGuard telling(listeners_.mutex);
-      const RegionInfo& info = state_->regions[number];
-      if (!info.present) continue;
-      const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
-      const auto granules = static_cast<std::uint32_t>(info.region.size.rep / kGranule);
-      const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
-      if (!state_->nodes[info.node].pages.remove_region(first, granules, books)) continue;
-      size = info.region.size;
-      node = info.node;
-      tell_goes(number);
-      uninstall_region(number);
-    }
-    const LockGuard growing(state_->nodes[node].growth);
-    forget_refusals(state_->nodes[node]);
-    state_->nodes[node].note_arrival();
-    released += size;
-  }
-  return released;
 }
 
 }  // namespace fastmem::core

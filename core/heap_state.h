@@ -26,14 +26,26 @@ struct StateHeader {
   std::uint32_t layout;  // changes with any size that two builds might disagree on
 };
 
+// Objects above the largest class, of a node. relaxed: statistics.
+struct LargeCounts {
+  std::atomic<std::uint64_t> allocs{0};
+  std::atomic<std::uint64_t> frees{0};
+  std::atomic<std::uint64_t> nomem{0};
+  std::atomic<std::uint64_t> objects{0};  // in use
+  std::atomic<std::size_t> bytes{0};      // of granules, in use
+};
+
 // One NUMA node of the heap.
 struct alignas(kLinePair) NodeState {
-  NodeState(NodeId id_, const PageMap* map, ExtentTable* extents, Bytes limit) : id(id_), pages(map, extents, limit) {}
+  NodeState(NodeId id_, const PageMap* map, ExtentTable* extents, Account* account, Bytes limit)
+      : id(id_), pages(map, extents, account, limit) {}
 
   NodeId id;
   std::uint8_t nearest[kMaxNodes] = {};  // this node's index, then those that may stand in for it, by distance
   unsigned reach = 0;                    // how many these are
   PageHeap pages;
+  std::atomic<std::size_t> floor{0};  // bytes that stay, whatever goes back. relaxed: set under the heap's admin lock
+  LargeCounts large;
   Mutex growth{LockRank::kGrowth};                           // one thread at a time asks the backing for this node
   unsigned failures FM_GUARDED_BY(growth) = 0;               // growths that failed in a row
   std::uint64_t no_growth_before FM_GUARDED_BY(growth) = 0;  // monotonic ns: the backing had nothing, again and again
@@ -51,6 +63,20 @@ struct alignas(kLinePair) NodeState {
   std::atomic<bool> wanted{false};
   std::atomic<std::uint64_t> arrivals{1};
 
+  void say_why_not(const Error& error) FM_EXCLUDES(refusal) {
+    const LockGuard guard(refusal);
+    why_not = error;
+  }
+  Error refused_because() const FM_EXCLUDES(refusal) {
+    const LockGuard guard(refusal);
+    return why_not;
+  }
+  void forget_refusals() FM_REQUIRES(growth) {
+    failures = 0;
+    no_growth_before = 0;
+    told_arrivals.store(0, std::memory_order_relaxed);
+    told_until.store(0, std::memory_order_relaxed);
+  }
   std::uint64_t watch() {
     wanted.store(true);
     return arrivals.load();
@@ -88,6 +114,7 @@ struct HeapState {
   ExtentTable extents;
   RegionTable regions;
   CacheBudget budget;
+  Account account;
   unsigned node_count = 0;
   NodeState* nodes = nullptr;                // [node_count]
   Bin* bins = nullptr;                       // [node_count * kMaxClasses]; the first of each row serves no class

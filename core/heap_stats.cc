@@ -67,6 +67,13 @@ HeapStats Heap::stats() const {
   for (unsigned id = 0; id < kMaxSlots; ++id) {
     if (slot(id) != nullptr && id != 0 && slot(id)->holds_caches(state_->bin_count())) ++s.slots;
   }
+  for (unsigned n = 0; n < node_count_; ++n) {
+    const LargeCounts& large = state_->nodes[n].large;
+    s.in_use += Bytes{large.bytes.load(std::memory_order_relaxed)};
+    s.allocs += large.allocs.load(std::memory_order_relaxed);
+    s.frees += large.frees.load(std::memory_order_relaxed);
+    s.nomem += large.nomem.load(std::memory_order_relaxed);
+  }
   add_memory_held(s);  // last: what is in use by now is in memory that is held by now
   s.metadata = state_->arena.bytes() + own_bytes_;
   s.cache_room = state_->budget.granted();
@@ -149,6 +156,31 @@ Result<NodeStats> Heap::node_stats(NodeId node) const {
   return s;
 }
 
+Result<MemoryStats> Heap::memory_stats(NodeId node) const {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
+  const int only = node == kAnyNode ? -1 : node_index(node);
+  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  MemoryStats sum;
+  for (unsigned n = 0; n < node_count_; ++n) {
+    if (only >= 0 && n != static_cast<unsigned>(only)) continue;
+    const NodeState& from = state_->nodes[n];
+    const PageHeapCounts counts = from.pages.counts();
+    MemoryStats s;
+    s.free = counts.free;
+    s.large = Bytes{from.large.bytes.load(std::memory_order_relaxed)};
+    s.slabs = Bytes{less(counts.used.rep, s.large.rep)};
+    s.total = s.slabs + s.large + s.free;
+    s.largest_free = counts.largest_free;
+    s.away = counts.absent;
+    s.floor = Bytes{from.floor.load(std::memory_order_relaxed)};
+    s.free_pieces = counts.free_extents;
+    s.large_objects = from.large.objects.load(std::memory_order_relaxed);
+    s.regions = from.pages.regions();
+    sum.add(s);
+  }
+  return sum;
+}
+
 std::size_t Heap::regions(std::span<RegionStats> out) const {
   const LockGuard guard(state_->regions.mutex());
   std::size_t written = 0;
@@ -172,6 +204,10 @@ void Heap::reset_stats() {
     if (Slot* const s = slot(id)) s->reset_counts(state_->bin_count());
   }
   state_->elsewhere.store(0, std::memory_order_relaxed);
+  for (unsigned n = 0; n < node_count_; ++n) {
+    LargeCounts& large = state_->nodes[n].large;
+    for (auto* const count : {&large.allocs, &large.frees, &large.nomem}) count->store(0, std::memory_order_relaxed);
+  }
 }
 
 void Heap::check_invariants() const {

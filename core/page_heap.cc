@@ -2,86 +2,186 @@
 #include "core/page_heap.h"
 
 #include <algorithm>
-#include <bit>
 
 namespace fastmem::core {
-namespace {
 
-constexpr unsigned kLooks = 16;  // extents tried for a lucky alignment before one is taken that holds any
-
-std::uint32_t padding(ExtentIndex first, std::uint32_t align) {
-  return static_cast<std::uint32_t>(round_up(std::size_t{first}, align) - first);
-}
-
-}  // namespace
-
-// Which list a free extent of this many granules is in: every extent of a later list is larger.
-PageHeap::Place PageHeap::place_of(std::uint32_t granules) {
-  const unsigned doubling = static_cast<unsigned>(std::bit_width(granules | 1)) - 1;
-  const unsigned quarter = doubling < 2 ? (granules << (2 - doubling)) & 3 : (granules >> (doubling - 2)) & 3;
-  return {doubling, quarter};
-}
+// ---- what others take and give -------------------------------------------------------------------------------------
 
 ExtentIndex PageHeap::take(std::uint32_t granules, std::uint32_t align) {
   const LockGuard guard(mutex_);
-  if (!within_limit(granules)) return kNoExtent;
-  const ExtentIndex found = find(granules, align);
-  if (found == kNoExtent) return kNoExtent;
-  const std::uint32_t length = (*extents_)[found].granules;
-  remove(found);
-  const std::uint32_t before = padding(found, align);
-  const ExtentIndex first = found + before;
-  if (before != 0) insert(found, before);
-  if (length != before + granules) insert(first + granules, length - before - granules);
-  for (ExtentIndex g = first; g < first + granules; ++g) (*extents_)[g].head = first;
-  (*extents_)[first].granules = granules;
-  (*extents_)[first].kind.store(ExtentKind::kNone, std::memory_order_relaxed);
-  used_.fetch_add(granules, std::memory_order_relaxed);
-  return first;
+  const ExtentIndex found = free_.find(*extents_, granules, align);
+  if (found == kNoExtent || !charge(granules)) return kNoExtent;
+  return carve(ExtentKind::kFree, found, free_.padding(found, align), granules);
+}
+
+ExtentIndex PageHeap::take_whole(std::uint32_t granules) {
+  const LockGuard guard(mutex_);
+  const ExtentIndex found = free_.find(*extents_, granules, 1);
+  if (found == kNoExtent || !within_limit(granules)) return kNoExtent;
+  const std::uint32_t all = (*extents_)[found].granules;
+  account_->used.fetch_add(std::size_t{all} * kGranule, std::memory_order_relaxed);  // for a moment
+  count_taken(all);
+  return carve(ExtentKind::kFree, found, 0, all);
+}
+
+ExtentIndex PageHeap::keep(ExtentIndex whole, std::uint32_t before, std::uint32_t granules) {
+  const LockGuard guard(mutex_);
+  const std::uint32_t length = (*extents_)[whole].granules;
+  count_given(length - granules);
+  list(ExtentKind::kFree, whole, length, (*extents_)[whole].clean);
+  return carve(ExtentKind::kFree, whole, before, granules);
 }
 
 void PageHeap::give(ExtentIndex extent) {
   const LockGuard guard(mutex_);
-  ExtentIndex first = extent;
-  std::uint32_t granules = (*extents_)[extent].granules;
-  used_.fetch_sub(granules, std::memory_order_relaxed);
-  const std::uint16_t region = (*extents_)[extent].region.load(std::memory_order_relaxed);
-
-  const ExtentIndex after = first + granules;
-  if (after < map_->granules() && in_region(after, region) && is_free(after)) {
-    granules += (*extents_)[after].granules;
-    remove(after);
-  }
-  if (first > 0 && in_region(first - 1, region)) {
-    const ExtentIndex before = (*extents_)[first - 1].head;  // kept right for both ends of every extent
-    if (is_free(before)) {
-      granules += (*extents_)[before].granules;
-      remove(before);
-      first = before;
-    }
-  }
-  (*extents_)[extent].kind.store(ExtentKind::kNone, std::memory_order_relaxed);
-  insert(first, granules);
+  const std::uint32_t granules = (*extents_)[extent].granules;
+  count_given(granules);
+  lay(ExtentKind::kFree, extent, granules, 0);
 }
 
-void PageHeap::add_region(ExtentIndex first, std::uint32_t granules, Bytes books) {
+bool PageHeap::extend(ExtentIndex extent, std::uint32_t granules) {
   const LockGuard guard(mutex_);
-  insert(first, granules);
+  Extent& e = (*extents_)[extent];
+  const std::uint32_t more = granules - e.granules;
+  const ExtentIndex after = extent + e.granules;
+  const bool fits = after < map_->granules() && in_region(after, e.region.load(std::memory_order_relaxed)) &&
+                    is(ExtentKind::kFree, after) && (*extents_)[after].granules >= more;
+  if (!fits || !charge(more)) return false;
+  carve(ExtentKind::kFree, after, 0, more);
+  claim(extent, granules, 0);
+  return true;
+}
+
+void PageHeap::shrink(ExtentIndex extent, std::uint32_t granules) {
+  const LockGuard guard(mutex_);
+  const std::uint32_t less = (*extents_)[extent].granules - granules;
+  claim(extent, granules, 0);
+  lay(ExtentKind::kFree, extent + granules, less, 0);
+  count_given(less);
+}
+
+// ---- regions -------------------------------------------------------------------------------------------------------
+
+void PageHeap::add_region(ExtentIndex first, std::uint32_t granules, Bytes books, bool clean) {
+  const LockGuard guard(mutex_);
+  list(ExtentKind::kFree, first, granules, clean ? granules : 0);
   held_.fetch_add(granules, std::memory_order_relaxed);
   books_.fetch_add(books.rep, std::memory_order_relaxed);
   regions_.fetch_add(1, std::memory_order_relaxed);
 }
 
-bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes books) {
+bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes books, Bytes keep) {
   const LockGuard guard(mutex_);
-  if (!is_free(first) || (*extents_)[first].granules != granules) return false;
-  remove(first);
-  held_.fetch_sub(granules, std::memory_order_relaxed);
+  const ExtentIndex end = first + granules;
+  std::uint32_t present = 0;
+  for (ExtentIndex i = first; i < end; i += (*extents_)[i].granules) {
+    if (is(ExtentKind::kFree, i)) present += (*extents_)[i].granules;
+    else if (!is(ExtentKind::kAbsent, i)) return false;
+  }
+  const std::size_t held = held_.load(std::memory_order_relaxed);
+  if (present != 0 && (held - present) * kGranule < keep.rep) return false;
+  for (ExtentIndex i = first; i < end; i += (*extents_)[i].granules) unlist(i);
+  held_.fetch_sub(present, std::memory_order_relaxed);
+  away_.fetch_sub(granules - present, std::memory_order_relaxed);
   books_.fetch_sub(books.rep, std::memory_order_relaxed);
   regions_.fetch_sub(1, std::memory_order_relaxed);
-  floor_ = std::min(floor_, held_.load(std::memory_order_relaxed) * kGranule);
+  not_taken_away_ = std::min(not_taken_away_, (held - present) * kGranule);
   return true;
 }
+
+// ---- pages that come and go ----------------------------------------------------------------------------------------
+
+ExtentIndex PageHeap::lift_locked(ExtentKind kind, ExtentIndex found, std::uint32_t before, std::uint32_t granules) {
+  const ExtentIndex lifted = carve(kind, found, before, granules);
+  (kind == ExtentKind::kFree ? held_ : away_).fetch_sub(granules, std::memory_order_relaxed);
+  return lifted;
+}
+
+ExtentIndex PageHeap::lift_absent_of(std::uint16_t region) {
+  const LockGuard guard(mutex_);
+  ExtentIndex found = kNoExtent;
+  absent_.each(*extents_, [&](ExtentIndex i) {
+    if (in_region(i, region)) found = i;
+  });
+  return found == kNoExtent ? found : lift_locked(ExtentKind::kAbsent, found, 0, (*extents_)[found].granules);
+}
+
+void PageHeap::lay_absent(ExtentIndex extent) {
+  const LockGuard guard(mutex_);
+  const std::uint32_t granules = (*extents_)[extent].granules;
+  away_.fetch_add(granules, std::memory_order_relaxed);
+  not_taken_away_ = std::min(not_taken_away_, held_.load(std::memory_order_relaxed) * kGranule);
+  lay(ExtentKind::kAbsent, extent, granules, 0);
+}
+
+void PageHeap::lay_free(ExtentIndex extent, bool clean) {
+  const LockGuard guard(mutex_);
+  const std::uint32_t granules = (*extents_)[extent].granules;
+  held_.fetch_add(granules, std::memory_order_relaxed);
+  lay(ExtentKind::kFree, extent, granules, clean ? granules : 0);
+}
+
+// ---- descriptors ---------------------------------------------------------------------------------------------------
+
+// The extent is somebody's.
+void PageHeap::claim(ExtentIndex first, std::uint32_t granules, std::uint32_t clean) {
+  Extent& e = (*extents_)[first];
+  e.granules = granules;
+  e.clean = clean;
+  e.head = first;
+  (*extents_)[first + granules - 1].head = first;
+}
+
+// Takes a part out of a listed extent; what is before and behind it is listed again, with what has come beside it.
+ExtentIndex PageHeap::carve(ExtentKind kind, ExtentIndex whole, std::uint32_t before, std::uint32_t granules) {
+  const std::uint32_t length = (*extents_)[whole].granules;
+  const std::uint32_t clean = (*extents_)[whole].clean;
+  const std::uint32_t soiled = length - clean;  // granules before the clean ones
+  const std::uint32_t end = before + granules;
+  const auto clean_until = [soiled](std::uint32_t until) { return until > soiled ? until - soiled : 0; };
+  unlist(whole);
+  claim(whole + before, granules, std::min(granules, clean_until(end)));  // first: the others look at its ends
+  if (before != 0) lay(kind, whole, before, clean_until(before));
+  if (end != length) lay(kind, whole + end, length - end, std::min(clean, length - end));
+  return whole + before;
+}
+
+// Lists an extent, joined with its neighbours of the same kind and region.
+void PageHeap::lay(ExtentKind kind, ExtentIndex first, std::uint32_t granules, std::uint32_t clean) {
+  const std::uint16_t region = (*extents_)[first].region.load(std::memory_order_relaxed);
+  const ExtentIndex after = first + granules;
+  if (after < map_->granules() && in_region(after, region) && is(kind, after)) {
+    const Extent& e = (*extents_)[after];
+    clean = e.clean == e.granules ? e.granules + clean : e.clean;
+    granules += e.granules;
+    unlist(after);
+  }
+  if (first > 0 && in_region(first - 1, region)) {
+    const ExtentIndex before = (*extents_)[first - 1].head;  // kept right for both ends of every extent
+    if (is(kind, before)) {
+      const Extent& e = (*extents_)[before];
+      clean = clean == granules ? granules + e.clean : clean;
+      granules += e.granules;
+      unlist(before);
+      first = before;
+    }
+  }
+  list(kind, first, granules, clean);
+}
+
+void PageHeap::list(ExtentKind kind, ExtentIndex first, std::uint32_t granules, std::uint32_t clean) {
+  claim(first, granules, clean);
+  (*extents_)[first].kind.store(kind, std::memory_order_relaxed);
+  lists_of(kind).insert(*extents_, first);
+}
+
+void PageHeap::unlist(ExtentIndex first) {
+  std::atomic<ExtentKind>& kind = (*extents_)[first].kind;
+  lists_of(kind.load(std::memory_order_relaxed)).remove(*extents_, first);
+  kind.store(ExtentKind::kNone, std::memory_order_relaxed);
+}
+
+// ---- limits and counts ---------------------------------------------------------------------------------------------
 
 Bytes PageHeap::room_to_grow() const {
   const LockGuard guard(mutex_);
@@ -93,85 +193,57 @@ Bytes PageHeap::room_to_grow() const {
 void PageHeap::set_limit(Bytes limit) {
   const LockGuard guard(mutex_);
   limit_.store(limit.rep, std::memory_order_relaxed);
-  floor_ = held_.load(std::memory_order_relaxed) * kGranule;
+  not_taken_away_ = held_.load(std::memory_order_relaxed) * kGranule;
 }
 
 // A limit finer than a region holds for what is handed out of it, the node's books counted.
 bool PageHeap::within_limit(std::uint32_t granules) const {
   const std::size_t used = (used_.load(std::memory_order_relaxed) + granules) * kGranule;
-  if (used <= floor_) return true;
+  if (used <= not_taken_away_) return true;
   const std::size_t limit = limit_.load(std::memory_order_relaxed);
   return used <= limit && books_.load(std::memory_order_relaxed) <= limit - used;
 }
 
-// First fit among the smallest that may hold it, with a lucky alignment; then any that holds it however it is aligned;
-// last, before memory is called short, every one.
-ExtentIndex PageHeap::find(std::uint32_t granules, std::uint32_t align) const {
-  const ExtentIndex lucky = find_from(place_of(granules), granules, align, kLooks);
-  if (lucky != kNoExtent) return lucky;
-  const ExtentIndex roomy = find_from(place_of(granules + align - 1), granules, align, kLooks);
-  if (roomy != kNoExtent) return roomy;
-  return find_from(place_of(granules), granules, align, ~0u);
+bool PageHeap::charge(std::uint32_t granules) {
+  if (!within_limit(granules) || !account_->take(std::size_t{granules} * kGranule)) return false;
+  count_taken(granules);
+  return true;
 }
 
-ExtentIndex PageHeap::find_from(Place place, std::uint32_t granules, std::uint32_t align, unsigned looks) const {
-  std::uint32_t doublings = doublings_ >> place.doubling << place.doubling;
-  std::uint32_t above = place.quarter;
-  while (doublings != 0) {
-    const auto d = static_cast<unsigned>(std::countr_zero(doublings));
-    if (d != place.doubling) above = 0;
-    for (std::uint32_t qs = quarters_[d] >> above << above; qs != 0; qs &= qs - 1) {
-      const ExtentList& list = lists_[d][std::countr_zero(qs)];
-      for (ExtentIndex i = list.front(); i != kNoExtent; i = (*extents_)[i].next) {
-        if ((*extents_)[i].granules >= padding(i, align) + granules) return i;
-        if (--looks == 0) return kNoExtent;
-      }
-    }
-    doublings &= doublings - 1;
-  }
-  return kNoExtent;
+void PageHeap::count_given(std::uint32_t granules) {
+  used_.fetch_sub(granules, std::memory_order_relaxed);
+  account_->give(std::size_t{granules} * kGranule);
 }
 
-void PageHeap::insert(ExtentIndex first, std::uint32_t granules) {
-  Extent& e = (*extents_)[first];
-  e.kind.store(ExtentKind::kFree, std::memory_order_relaxed);
-  e.granules = granules;
-  e.head = first;
-  (*extents_)[first + granules - 1].head = first;
-  const Place place = place_of(granules);
-  lists_[place.doubling][place.quarter].push_front(*extents_, first);
-  doublings_ |= 1u << place.doubling;
-  quarters_[place.doubling] = static_cast<std::uint8_t>(quarters_[place.doubling] | 1u << place.quarter);
-}
-
-void PageHeap::remove(ExtentIndex first) {
-  const Place place = place_of((*extents_)[first].granules);
-  ExtentList& list = lists_[place.doubling][place.quarter];
-  list.remove(*extents_, first);
-  (*extents_)[first].kind.store(ExtentKind::kNone, std::memory_order_relaxed);
-  if (!list.empty()) return;
-  quarters_[place.doubling] = static_cast<std::uint8_t>(quarters_[place.doubling] & ~(1u << place.quarter));
-  if (quarters_[place.doubling] == 0) doublings_ &= ~(1u << place.doubling);
+PageHeapCounts PageHeap::counts() const {
+  const LockGuard guard(mutex_);
+  PageHeapCounts c;
+  const ExtentIndex largest = free_.largest(*extents_);
+  if (largest != kNoExtent) c.largest_free = Bytes{(*extents_)[largest].granules * kGranule};
+  c.free_extents = free_.count();
+  c.used = used();
+  c.free = Bytes{(held_.load(std::memory_order_relaxed) - used_.load(std::memory_order_relaxed)) * kGranule};
+  c.absent = absent();
+  return c;
 }
 
 void PageHeap::check_invariants() const {
   const LockGuard guard(mutex_);
-  std::size_t free = 0;
-  for (unsigned d = 0; d < kDoublings; ++d) {
-    for (unsigned q = 0; q < kQuarters; ++q) {
-      FM_CHECK(lists_[d][q].empty() == ((quarters_[d] >> q & 1) == 0));
-      for (ExtentIndex i = lists_[d][q].front(); i != kNoExtent; i = (*extents_)[i].next) {
-        const Extent& e = (*extents_)[i];
-        FM_CHECK(e.kind == ExtentKind::kFree && e.region != 0 && e.head == i);
-        FM_CHECK((*extents_)[i + e.granules - 1].head == i);
-        const Extent& after = (*extents_)[i + e.granules];
-        FM_CHECK(i + e.granules == map_->granules() || after.region != e.region || after.kind != ExtentKind::kFree);
-        free += e.granules;
-      }
-    }
-    FM_CHECK((quarters_[d] != 0) == ((doublings_ >> d & 1) != 0));
-  }
-  FM_CHECK(held_.load(std::memory_order_relaxed) == used_.load(std::memory_order_relaxed) + free);
+  const auto sum = [this](const FreeExtents& lists, ExtentKind kind) {
+    std::size_t granules = 0;
+    lists.each(*extents_, [&](ExtentIndex i) {
+      const Extent& e = (*extents_)[i];
+      FM_CHECK(e.kind == kind && e.region != 0 && e.head == i && e.clean <= e.granules);
+      FM_CHECK((*extents_)[i + e.granules - 1].head == i);
+      const ExtentIndex end = i + e.granules;
+      FM_CHECK(end == map_->granules() || (*extents_)[end].region != e.region || (*extents_)[end].kind != kind);
+      granules += e.granules;
+    });
+    FM_CHECK(lists.bitmaps_are_right());
+    return granules;
+  };
+  FM_CHECK(held_.load(std::memory_order_relaxed) == used_.load(std::memory_order_relaxed) + sum(free_, ExtentKind::kFree));
+  FM_CHECK(away_.load(std::memory_order_relaxed) == sum(absent_, ExtentKind::kAbsent));
 }
 
 }  // namespace fastmem::core

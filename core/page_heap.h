@@ -1,35 +1,118 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/page_heap.h -- floor 2 (core). One PageHeap per node: its regions, cut into extents of 64 KiB granules.
-// What:      free extents in lists by size, four per doubling, found through bitmaps in O(1) (two-level segregated fit,
-//            Masmano et al. 2004); neighbours of one region coalesce in O(1) through the descriptors of their ends.
-// Invariant: held == used + the sum of free extents; no two free extents of a region touch     -> check_invariants()
-// Callers:   Bin for slabs, Heap for regions, reserve and trim.
-// Locks:     mutex_ (rank kPageHeap) guards every mutable field and the descriptors of free extents.
+// What:      take, split, give and coalesce in O(1), through the descriptors of an extent's two ends. An extent is free,
+//            absent (free, its pages went back to the system) or somebody's: a slab, or a large object.
+// Invariant: held == used + the sum of free extents; no two free extents of a region touch, nor two absent ones
+//            -> check_invariants()
+// Callers:   Bin for slabs; Heap for large objects, regions, and pages that come and go.
+// Locks:     mutex_ (rank kPageHeap) guards every mutable field and the descriptors of free and absent extents.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
 #include "core/arena.h"
-#include "core/extent.h"
+#include "core/free_extents.h"
+#include "core/page_map.h"
 #include "platform/mutex.h"
 #include "platform/types.h"
 
 namespace fastmem::core {
 
+// What all nodes of a heap may use together. relaxed: what is handed out is held to the limit by one addition.
+struct Account {
+  std::atomic<std::size_t> limit{kUnlimited.rep};
+  std::atomic<std::size_t> used{0};  // bytes handed out by every PageHeap of the heap
+
+  bool take(std::size_t bytes) {
+    const std::size_t now = used.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    if (now <= limit.load(std::memory_order_relaxed)) return true;
+    give(bytes);
+    return false;
+  }
+  void give(std::size_t bytes) { used.fetch_sub(bytes, std::memory_order_relaxed); }
+};
+
+struct PageHeapCounts {
+  Bytes used;
+  Bytes free;
+  Bytes largest_free;
+  Bytes absent;
+  std::size_t free_extents = 0;
+};
+
 class PageHeap {
  public:
-  PageHeap(const PageMap* map, ExtentTable* extents, Bytes limit) : map_(map), extents_(extents), limit_(limit.rep) {}
+  PageHeap(const PageMap* map, ExtentTable* extents, Account* account, Bytes limit)
+      : map_(map),
+        extents_(extents),
+        account_(account),
+        free_(first_granule(*map)),
+        absent_(first_granule(*map)),
+        limit_(limit.rep) {}
 
-  // An extent of `granules`, its first one on a multiple of `align` granules (a power of two). kNoExtent: none fits, or
-  // the node's limit would be passed.
+  // ---- extents ----
+
+  // Of `granules`, the first one on a multiple of `align` granules (a power of two) of address space. How many of its
+  // last granules read 0 is in `clean`. kNoExtent: none fits, or a limit would be passed.
   ExtentIndex take(std::uint32_t granules, std::uint32_t align) FM_EXCLUDES(mutex_);
   void give(ExtentIndex extent) FM_EXCLUDES(mutex_);
 
-  // A region comes as one free extent. Its granules' descriptors are writable and name the region already.
-  void add_region(ExtentIndex first, std::uint32_t granules, Bytes books) FM_EXCLUDES(mutex_);
-  // Takes a region's granules out if all of them are free.
-  bool remove_region(ExtentIndex first, std::uint32_t granules, Bytes books) FM_EXCLUDES(mutex_);
+  // In place: false when what follows is not free, or a limit would be passed.
+  bool extend(ExtentIndex extent, std::uint32_t granules) FM_EXCLUDES(mutex_);
+  void shrink(ExtentIndex extent, std::uint32_t granules) FM_EXCLUDES(mutex_);
+
+  // For who must see an extent to know whether some part of it will do: a whole free one of at least so many granules,
+  // of which keep() gives back all but a part, or give() the whole.
+  ExtentIndex take_whole(std::uint32_t granules) FM_EXCLUDES(mutex_);
+  // The part's first granule is the extent from now on.
+  ExtentIndex keep(ExtentIndex whole, std::uint32_t before, std::uint32_t granules) FM_EXCLUDES(mutex_);
+
+  // ---- regions ----
+
+  // A region comes as one free extent. Its granules' descriptors are writable and name the region already. `clean`: it
+  // reads 0.
+  void add_region(ExtentIndex first, std::uint32_t granules, Bytes books, bool clean) FM_EXCLUDES(mutex_);
+  // Takes a region's granules out if nobody has any of them and so much stays held. Returns the bytes that were present.
+  bool remove_region(ExtentIndex first, std::uint32_t granules, Bytes books, Bytes keep = {}) FM_EXCLUDES(mutex_);
+
+  // ---- pages that come and go inside of regions ----
+
+  // A free extent to take the pages from: at most `most` granules, whole units as unit_of(region) says (0: not of this
+  // region). It is nobody's, and not held any more, until lay_absent() or lay_free().
+  template <class UnitOf>
+  ExtentIndex lift_free(std::uint32_t most, UnitOf unit_of) FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    std::uint32_t unit = 0;
+    const ExtentIndex found = free_.find_large(*extents_, [&](ExtentIndex i) {
+      unit = unit_of((*extents_)[i].region.load(std::memory_order_relaxed));
+      return unit != 0 && unit <= most && free_.padding(i, unit) + std::size_t{unit} <= (*extents_)[i].granules;
+    });
+    if (found == kNoExtent) return kNoExtent;
+    const std::uint32_t before = free_.padding(found, unit);
+    return lift_locked(ExtentKind::kFree, found, before, std::min(most, (*extents_)[found].granules - before) / unit * unit);
+  }
+  // An absent extent to bring pages to: at least `least` granules in one run beginning on a multiple of `align`, at most
+  // `most` unless one needs more. Nobody's until lay_absent() or lay_free().
+  template <class UnitOf>
+  ExtentIndex lift_absent(std::uint32_t least, std::uint32_t align, std::uint32_t most, UnitOf unit_of)
+      FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    const ExtentIndex found = absent_.find(*extents_, least, align);
+    if (found == kNoExtent) return kNoExtent;
+    const std::uint32_t unit = unit_of((*extents_)[found].region.load(std::memory_order_relaxed));
+    const std::uint32_t before = absent_.padding(found, align) / unit * unit;
+    const std::uint32_t least_from_there = absent_.padding(found, align) - before + least;
+    const auto wanted = static_cast<std::uint32_t>((std::max(least_from_there, most) + std::size_t{unit} - 1) / unit * unit);
+    return lift_locked(ExtentKind::kAbsent, found, before, std::min(wanted, (*extents_)[found].granules - before));
+  }
+  // Any absent extent of the region; kNoExtent: it has none.
+  ExtentIndex lift_absent_of(std::uint16_t region) FM_EXCLUDES(mutex_);
+  void lay_absent(ExtentIndex extent) FM_EXCLUDES(mutex_);
+  void lay_free(ExtentIndex extent, bool clean) FM_EXCLUDES(mutex_);
+
+  // ---- limits and counts ----
 
   // Bytes that the node may still take from its backing.
   Bytes room_to_grow() const FM_EXCLUDES(mutex_);
@@ -41,44 +124,51 @@ class PageHeap {
 
   Bytes held() const { return Bytes{held_.load(std::memory_order_relaxed) * kGranule}; }
   Bytes used() const { return Bytes{used_.load(std::memory_order_relaxed) * kGranule}; }
+  Bytes absent() const { return Bytes{away_.load(std::memory_order_relaxed) * kGranule}; }
   Bytes books() const { return Bytes{books_.load(std::memory_order_relaxed)}; }
   unsigned regions() const { return regions_.load(std::memory_order_relaxed); }
+  PageHeapCounts counts() const FM_EXCLUDES(mutex_);
 
   void check_invariants() const FM_EXCLUDES(mutex_);
   Mutex& mutex() { return mutex_; }
 
  private:
-  static constexpr unsigned kQuarters = 4;
-  static constexpr unsigned kDoublings = 32;
-
-  struct Place {
-    unsigned doubling;
-    unsigned quarter;
-  };
-  static Place place_of(std::uint32_t granules);
-  ExtentIndex find(std::uint32_t granules, std::uint32_t align) const FM_REQUIRES(mutex_);
-  ExtentIndex find_from(Place place, std::uint32_t granules, std::uint32_t align, unsigned looks) const
+  static std::size_t first_granule(const PageMap& map) {
+    return reinterpret_cast<std::uintptr_t>(map.address_of(0)) / kGranule;
+  }
+  FreeExtents& lists_of(ExtentKind kind) FM_REQUIRES(mutex_) { return kind == ExtentKind::kFree ? free_ : absent_; }
+  void claim(ExtentIndex first, std::uint32_t granules, std::uint32_t clean) FM_REQUIRES(mutex_);
+  ExtentIndex carve(ExtentKind kind, ExtentIndex whole, std::uint32_t before, std::uint32_t granules)
       FM_REQUIRES(mutex_);
-  void insert(ExtentIndex first, std::uint32_t granules) FM_REQUIRES(mutex_);
-  void remove(ExtentIndex first) FM_REQUIRES(mutex_);
-  bool is_free(ExtentIndex i) const { return (*extents_)[i].kind.load(std::memory_order_relaxed) == ExtentKind::kFree; }
+  ExtentIndex lift_locked(ExtentKind kind, ExtentIndex found, std::uint32_t before, std::uint32_t granules)
+      FM_REQUIRES(mutex_);
+  void lay(ExtentKind kind, ExtentIndex first, std::uint32_t granules, std::uint32_t clean) FM_REQUIRES(mutex_);
+  void list(ExtentKind kind, ExtentIndex first, std::uint32_t granules, std::uint32_t clean) FM_REQUIRES(mutex_);
+  void unlist(ExtentIndex first) FM_REQUIRES(mutex_);
+  void count_taken(std::uint32_t granules) { used_.fetch_add(granules, std::memory_order_relaxed); }
+  void count_given(std::uint32_t granules);
+  bool is(ExtentKind kind, ExtentIndex i) const {
+    return (*extents_)[i].kind.load(std::memory_order_relaxed) == kind;
+  }
   bool in_region(ExtentIndex i, std::uint16_t region) const {
     return (*extents_)[i].region.load(std::memory_order_relaxed) == region;
   }
+  bool charge(std::uint32_t granules) FM_REQUIRES(mutex_);
   bool within_limit(std::uint32_t granules) const FM_REQUIRES(mutex_);
 
   mutable Mutex mutex_{LockRank::kPageHeap};
   const PageMap* map_;
   ExtentTable* extents_;
-  std::uint32_t doublings_ FM_GUARDED_BY(mutex_) = 0;             // bit d: some list of doubling d holds an extent
-  std::uint8_t quarters_[kDoublings] FM_GUARDED_BY(mutex_) = {};  // bit q: list [d][q] does
-  ExtentList lists_[kDoublings][kQuarters] FM_GUARDED_BY(mutex_);
-  std::size_t floor_ FM_GUARDED_BY(mutex_) = 0;  // bytes held when the limit was set, and since: not taken away
+  Account* account_;
+  FreeExtents free_ FM_GUARDED_BY(mutex_);
+  FreeExtents absent_ FM_GUARDED_BY(mutex_);
+  std::size_t not_taken_away_ FM_GUARDED_BY(mutex_) = 0;  // bytes held when the limit was set, and since
 
   // Written under mutex_; relaxed: readers tolerate stale.
   std::atomic<std::size_t> limit_;
-  std::atomic<std::size_t> held_{0};   // granules in regions
+  std::atomic<std::size_t> held_{0};   // granules with pages
   std::atomic<std::size_t> used_{0};   // granules in extents handed out
+  std::atomic<std::size_t> away_{0};   // granules in absent extents
   std::atomic<std::size_t> books_{0};  // bytes of metadata that this node's memory needs
   std::atomic<unsigned> regions_{0};
 };

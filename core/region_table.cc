@@ -5,7 +5,7 @@
 
 namespace fastmem::core {
 
-RegionNumber RegionTable::add(const Region& region, unsigned node) {
+RegionNumber RegionTable::add(const Region& region, unsigned node, std::uint32_t unit) {
   const LockGuard guard(mutex_);
   const RegionNumber highest = highest_.load(std::memory_order_relaxed);
   unsigned number = 1;
@@ -19,6 +19,8 @@ RegionNumber RegionTable::add(const Region& region, unsigned node) {
   RegionInfo& info = chunk[number % kChunk];
   info.region = region;
   info.node = node;
+  info.unit = unit;
+  info.pinned.store(false, std::memory_order_relaxed);
   info.page_shift = static_cast<unsigned>(std::countr_zero(region.page_size.rep));
   info.table = nullptr;
   info.iova.store(IovaState::kUnknown, std::memory_order_relaxed);
@@ -89,6 +91,7 @@ Error RegionTable::ask(RegionInfo& info, Backing& backing) {
   const IovaState before = info.iova.load(std::memory_order_relaxed);
   const bool answered_meanwhile = before == IovaState::kOneRun || before == IovaState::kTable;
   if (!region.inherited_by_fork) info.region.inherited_by_fork = false;
+  if (error.ok() && info.region.page_size < kRegionUnit) info.pinned.store(true, std::memory_order_relaxed);
   if (error.ok() && !answered_meanwhile) {
     info.run = table[0];
     info.table = one_run ? nullptr : table;
@@ -99,6 +102,39 @@ Error RegionTable::ask(RegionInfo& info, Backing& backing) {
   }
   arena_->recycle(table, bytes);
   return answered_meanwhile ? Error{} : error;
+}
+
+Error RegionTable::renew(RegionNumber number, Bytes offset, Bytes size, Backing& backing) {
+  if (!is_known(number)) return {};
+  RegionInfo& info = (*this)[number];
+  const Bytes page = info.region.page_size;
+  const std::size_t pages = info.region.size / page;
+  const Bytes table_bytes{pages * sizeof(Iova)};
+  Region part = info.region;
+  part.base = static_cast<std::byte*>(part.base) + offset.rep;
+  part.size = size;
+  const bool one_run = is_one_run(number);
+  Iova* table = one_run ? static_cast<Iova*>(arena_->take(table_bytes)) : info.table;
+  if (table == nullptr) return make_error(ErrorCode::kNoMemory, "no memory for a table of %zu IOVAs", pages);
+  Iova* const first = table + offset / page;
+  const Error error = backing.iova(part, {first, size / page});
+  if (!one_run) return error;  // nobody has what these entries are about
+  bool stays = error.ok();
+  for (std::size_t i = 0; i < size / page && stays; ++i) {
+    stays = first[i].rep == info.run.rep + offset.rep + i * page.rep;
+  }
+  if (stays || !error.ok()) {
+    arena_->recycle(table, table_bytes);
+    return error;
+  }
+  for (std::size_t i = 0; i < pages; ++i) {
+    if (table + i < first || table + i >= first + size / page) table[i] = Iova{info.run.rep + i * page.rep};
+  }
+  const LockGuard guard(mutex_);
+  if (info.table != nullptr) arena_->recycle(info.table, table_bytes);  // pages_of() had been asked
+  info.table = table;
+  info.iova.store(IovaState::kTable, std::memory_order_release);
+  return {};
 }
 
 bool RegionTable::all_inherited_by_fork() {

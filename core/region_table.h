@@ -27,6 +27,8 @@ struct RegionInfo {
   Region region;
   unsigned node;  // index among the heap's nodes
   unsigned page_shift;
+  std::uint32_t unit;         // granules that its pages come and go by; 0: only all of them
+  std::atomic<bool> pinned;   // relaxed: its pages stay, for their addresses were told and they are small
   std::atomic<bool> present;  // release: publishes region, node and page_shift; pairs with Heap::release_free_regions()
   std::atomic<IovaState> iova;  // release: publishes run and table; pairs with RegionTable::iova_of()
   Iova run;                     // kOneRun: of the first byte
@@ -37,8 +39,8 @@ class RegionTable {
  public:
   explicit RegionTable(Arena* arena) : arena_(arena) {}
 
-  // kNoRegion: no memory for the entry, or 65,535 are in use.
-  RegionNumber add(const Region& region, unsigned node) FM_EXCLUDES(mutex_);
+  // kNoRegion: no memory for the entry, or 65,535 are in use. `unit`: as RegionInfo has it.
+  RegionNumber add(const Region& region, unsigned node, std::uint32_t unit = 0) FM_EXCLUDES(mutex_);
   void remove(RegionNumber number) FM_EXCLUDES(mutex_);
 
   RegionInfo& operator[](RegionNumber number) { return chunks_[number / kChunk][number % kChunk]; }
@@ -48,6 +50,13 @@ class RegionTable {
   Iova iova_of(RegionNumber number, const void* p, Backing& backing, Error& error) FM_EXCLUDES(mutex_);
   // One IOVA for each page, which stay until the region goes; for the one caller at a time that tells listeners.
   Result<std::span<const Iova>> pages_of(RegionNumber number, Backing& backing) FM_EXCLUDES(mutex_);
+  // Whether the region's addresses were told: then its pages keep them, or renew() is called.
+  bool is_known(RegionNumber number) {
+    const IovaState state = (*this)[number].iova.load(std::memory_order_acquire);
+    return state == IovaState::kOneRun || state == IovaState::kTable;
+  }
+  // Part of the region has other pages than before; nobody has any of it yet.
+  Error renew(RegionNumber number, Bytes offset, Bytes size, Backing& backing) FM_EXCLUDES(mutex_);
   bool is_one_run(RegionNumber number) {
     return (*this)[number].iova.load(std::memory_order_acquire) == IovaState::kOneRun;
   }

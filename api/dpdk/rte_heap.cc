@@ -43,6 +43,7 @@ Result<core::Heap*> build(const Topology& topology) {
   config.default_align = RTE_CACHE_LINE_SIZE;
   config.region_size = kRegion;
   config.first_region = first_region();
+  config.largest_object = Bytes{core::kMaxSize};
   const Result<core::Heap*> heap = core::Heap::create(config);
   if (!heap.ok()) return heap.error();
   unsigned lcore = 0;

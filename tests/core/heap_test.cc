@@ -170,15 +170,17 @@ TEST_CASE("arguments that no heap accepts") {
   }
   refused(16, 0, 4, kAnyNode, ErrorCode::kInvalid);
   refused(16, 0, ~0u, kAnyNode, ErrorCode::kInvalid);
-  for (const std::size_t size : {kMaxSize + 1, kMaxSize * 2, kNever - 15, kNever}) {
+  for (const std::size_t size : {heap->largest() + 1, kNever - 15, kNever}) {
     refused(size, 0, 0, kAnyNode, ErrorCode::kTooBig);
   }
-  refused(16, kMaxSize * 2, 0, kAnyNode, ErrorCode::kTooBig);
+  CHECK(heap->handle(kMaxSize + 1, 0, kAnyNode).code() == ErrorCode::kTooBig);
+  CHECK(heap->handle(16, kMaxSize * 2, kAnyNode).code() == ErrorCode::kTooBig);
+  refused(16, heap->largest() * 2, 0, kAnyNode, ErrorCode::kTooBig);
   refused(16, kNever / 2 + 1, 0, kAnyNode, ErrorCode::kTooBig);
   refused(16, 0, 0, node(9), ErrorCode::kNoNode);
   CHECK(heap->alloc(0) == nullptr);
   CHECK(last_error().code == ErrorCode::kInvalid);
-  for (const std::size_t size : {kMaxSize + 1, kNever}) {
+  for (const std::size_t size : {heap->largest() + 1, kNever}) {
     CHECK(heap->alloc(size) == nullptr);
     CHECK(last_error().code == ErrorCode::kTooBig);
   }

@@ -67,7 +67,8 @@ struct RandomWalk {
     }
     REQUIRE(model.fits(first, n));
     CHECK(first % align == 0);
-    for (ExtentIndex g = first; g < first + n; ++g) CHECK(bench.extents[g].head == first);
+    CHECK(bench.extents[first].head == first);
+    CHECK(bench.extents[first + n - 1].head == first);
     model.mark(first, n, true);
     live[first] = n;
   }
@@ -115,6 +116,148 @@ TEST_CASE("random extents, against a model that looks at every granule") {
     walk.bench.pages.check_invariants();
     CHECK(walk.bench.pages.take(1, 1) == kNoExtent);
   }
+}
+
+// How much of an extent reads 0 is told by a model that knows it of each granule: never too much, and all of it where the
+// soiled part lies in front.
+TEST_CASE("the clean tail of an extent is never longer than what nobody had") {
+  for (unsigned seed = 1; seed <= 4; ++seed) {
+    Workbench bench(512);
+    bench.add_region(0, 512, {}, true);
+    std::vector<bool> soiled(512);
+    std::vector<ExtentIndex> live;
+    std::mt19937 random(seed);
+    for (unsigned step = 0; step < 3000; ++step) {
+      if (random() % 16 < (step / 300 % 2 == 0 ? 10u : 6u)) {
+        const ExtentIndex i = bench.pages.take(1 + random() % 24, 1u << random() % 4);
+        if (i == kNoExtent) continue;
+        const Extent& e = bench.extents[i];
+        for (std::uint32_t g = e.granules - e.clean; g < e.granules; ++g) REQUIRE_FALSE(soiled[i + g]);
+        std::fill_n(soiled.begin() + i, e.granules, true);
+        live.push_back(i);
+      } else if (!live.empty()) {
+        std::swap(live[random() % live.size()], live.back());
+        bench.pages.give(live.back());
+        live.pop_back();
+      } else if (const ExtentIndex lifted = bench.pages.lift_free(512, [](unsigned) { return 2; }); lifted != kNoExtent) {
+        std::fill_n(soiled.begin() + lifted, bench.extents[lifted].granules, false);
+        bench.pages.lay_free(lifted, true);
+      }
+      bench.pages.check_invariants();
+    }
+  }
+  Workbench bench(64);
+  bench.add_region(0, 64, {}, true);
+  const ExtentIndex a = bench.pages.take(10, 1);
+  CHECK(bench.extents[a].clean == 10);
+  bench.pages.give(a);
+  const ExtentIndex b = bench.pages.take(64, 1);
+  CHECK(bench.extents[b].clean == 54);
+  bench.pages.give(b);
+  CHECK(bench.extents[bench.pages.take(64, 1)].clean == 0);
+}
+
+TEST_CASE("an extent grows into a free neighbour and shrinks out of its own tail, in place") {
+  Workbench bench(96, Bytes{kGranule * 40});
+  bench.add_region(0, 32);
+  bench.add_region(32, 64);
+  const ExtentIndex a = bench.pages.take(8, 1);
+  const ExtentIndex b = bench.pages.take(8, 1);
+  REQUIRE(std::min(a, b) % 32 == 0);
+  const ExtentIndex low = std::min(a, b);
+  CHECK_FALSE(bench.pages.extend(low, 9));  // its neighbour has it
+  bench.pages.give(std::max(a, b));
+  CHECK(bench.pages.extend(low, 24));
+  CHECK(bench.extents[low].granules == 24);
+  CHECK(bench.pages.used() == Bytes{kGranule * 24});
+  CHECK(bench.pages.extend(low, 32));
+  CHECK_FALSE(bench.pages.extend(low, 33));  // another region
+  bench.pages.check_invariants();
+  const ExtentIndex rest = bench.pages.take(8, 1);
+  CHECK(rest != kNoExtent);
+  CHECK_FALSE(bench.pages.extend(rest, 9));  // the limit
+  bench.pages.shrink(low, 1);
+  CHECK(bench.pages.extend(rest, 39));
+  CHECK(bench.pages.take(1, 1) == kNoExtent);
+  bench.pages.check_invariants();
+  bench.pages.give(low);
+  bench.pages.give(rest);
+  bench.pages.check_invariants();
+  CHECK(bench.account.used == 0);
+}
+
+TEST_CASE("a whole free extent, of which a part is kept") {
+  Workbench bench(128);
+  bench.add_region(0, 64, {}, true);
+  bench.add_region(64, 64);
+  const ExtentIndex first = bench.pages.take(4, 1);
+  CHECK(first == 64);
+  const ExtentIndex whole = bench.pages.take_whole(61);
+  REQUIRE(whole == 0);
+  CHECK(bench.extents[whole].granules == 64);
+  CHECK(bench.pages.take(61, 1) == kNoExtent);
+  const ExtentIndex part = bench.pages.keep(whole, 10, 5);
+  CHECK(part == 10);
+  CHECK(bench.extents[part].granules == 5);
+  CHECK(bench.extents[part].clean == 5);
+  CHECK(bench.pages.used() == Bytes{kGranule * 9});
+  bench.pages.check_invariants();
+  CHECK(bench.pages.take(49, 1) == 15);
+  CHECK(bench.pages.take(10, 1) == 0);
+}
+
+TEST_CASE("pages that are given back are not held, are not handed out, and come back") {
+  Workbench bench(160);
+  bench.add_region(0, 64);
+  bench.add_region(64, 96);
+  const auto by_8 = [](unsigned region) { return region == 1 ? 8u : 0u; };
+  const ExtentIndex used = bench.pages.take(3, 8);  // of the smaller region
+  REQUIRE(used == 0);
+  const ExtentIndex away = bench.pages.lift_free(40, by_8);
+  REQUIRE(away == 8);  // 3 .. 7 is no whole unit, and the other region's pages stay
+  CHECK(bench.extents[away].granules == 40);
+  CHECK(bench.pages.held() == Bytes{kGranule * 120});
+  CHECK_FALSE(bench.pages.remove_region(0, 64, {}));  // nobody knows yet what becomes of it
+  bench.pages.lay_absent(away);
+  CHECK(bench.pages.absent() == Bytes{kGranule * 40});
+  bench.pages.check_invariants();
+  CHECK(bench.pages.lift_free(7, by_8) == kNoExtent);
+  const ExtentIndex more = bench.pages.lift_free(64, by_8);
+  REQUIRE(more == 48);
+  bench.pages.lay_absent(more);
+  CHECK(bench.pages.lift_free(64, by_8) == kNoExtent);
+  CHECK(bench.pages.take(5, 1) == 3);
+  // The two are one by now: 56 granules, of which what is needed comes, in whole units.
+  const ExtentIndex back = bench.pages.lift_absent(9, 1, 1, by_8);
+  REQUIRE(back == 8);
+  CHECK(bench.extents[back].granules == 16);
+  bench.pages.lay_free(back, true);
+  CHECK(bench.pages.held() == Bytes{kGranule * 120});
+  CHECK(bench.pages.take(16, 1) == 8);
+  CHECK(bench.extents[8].clean == 16);
+  CHECK(bench.pages.lift_absent(41, 1, 1, by_8) == kNoExtent);
+  bench.pages.give(0);
+  bench.pages.give(3);
+  bench.pages.give(8);
+  bench.pages.check_invariants();
+  CHECK(bench.pages.remove_region(0, 64, {}));  // half of it absent
+  CHECK(bench.pages.absent() == Bytes{});
+  CHECK(bench.pages.held() == Bytes{kGranule * 96});
+  CHECK_FALSE(bench.pages.remove_region(64, 96, {}, Bytes{1}));  // a floor
+  CHECK(bench.pages.remove_region(64, 96, {}));
+  bench.pages.check_invariants();
+}
+
+TEST_CASE("all nodes of a heap have one account") {
+  Workbench bench(64);
+  bench.add_region(0, 64);
+  bench.account.limit = kGranule * 10;
+  const ExtentIndex a = bench.pages.take(10, 1);
+  CHECK(a != kNoExtent);
+  CHECK(bench.pages.take(1, 1) == kNoExtent);
+  CHECK_FALSE(bench.pages.extend(a, 11));
+  bench.pages.shrink(a, 9);
+  CHECK(bench.pages.take(1, 1) != kNoExtent);
 }
 
 TEST_CASE("neighbours coalesce from both sides, and not across regions") {

@@ -44,14 +44,14 @@ struct Workbench {
         arena(books.get(), books.size()),
         map(window, map_table.get()),
         extents(extent_table.get()),
-        pages(&map, &extents, limit),
+        pages(&map, &extents, &account, limit),
         budget(cache_budget) {}
 
   // A region of so many granules, at this granule of the window.
-  void add_region(ExtentIndex first, std::uint32_t granules, Bytes region_books = {}) {
+  void add_region(ExtentIndex first, std::uint32_t granules, Bytes region_books = {}, bool clean = false) {
     ++regions;
     for (ExtentIndex g = first; g < first + granules; ++g) extents[g].region = regions;
-    pages.add_region(first, granules, region_books);
+    pages.add_region(first, granules, region_books, clean);
   }
 
   BinContext context() { return {&map, &extents, &arena, &budget}; }
@@ -71,6 +71,7 @@ struct Workbench {
   Arena arena;
   PageMap map;
   ExtentTable extents;
+  Account account;
   PageHeap pages;
   CacheBudget budget;
   std::uint16_t regions = 0;

@@ -27,6 +27,8 @@ struct FakeBackingOptions {
   bool dirty = false;                // fresh memory has rubbish in it
   std::vector<NodeId> nodes;         // that are there; empty: all
   int fd = -1;                       // what regions say; the offset is then that in the window
+  Bytes discard_unit;                // what pages come and go by inside of regions; 0: not at all
+  bool aligns = false;               // reserve_aligned() works
 };
 
 class FakeBacking : public Backing {
@@ -127,20 +129,43 @@ class FakeBacking : public Backing {
   }
   static constexpr std::uint64_t kFirstIova = std::uint64_t{1} << 40;
 
+  // Whether a region that is one run in IOVA space can be had: its test says so, for set_iova() decides.
+  void give_contiguous(bool yes) { contiguous_ = yes; }
+  // Restores are refused from now on, or granted again.
+  void refuse_restores(bool refuse) {
+    const std::lock_guard guard(mutex_);
+    refuse_restores_ = refuse;
+  }
+  Bytes discarded() const {
+    return locked([&] { return discarded_; });
+  }  // now
+  unsigned restores() const {
+    return locked([&] { return restores_; });
+  }
+
   // ---- Backing ----
 
   const char* name() const override { return "fake"; }
   AddressRange window() const override { return {begin_, begin_ + options_.window.rep}; }
   Bytes region_unit() const override { return options_.unit; }
 
-  Result<Region> reserve(Bytes size, NodeId node, Contiguity /*contiguity*/) override {
+  Result<Region> reserve(Bytes size, NodeId node, Contiguity contiguity) override {
+    return reserve_at(size, options_.unit, node, contiguity);
+  }
+  Result<Region> reserve_aligned(Bytes size, Bytes align, NodeId node, Contiguity contiguity) override {
+    if (!options_.aligns) return Backing::reserve_aligned(size, align, node, contiguity);
+    return reserve_at(size, align, node, contiguity);
+  }
+
+  Result<Region> reserve_at(Bytes size, Bytes align, NodeId node, Contiguity contiguity) {
     const std::lock_guard guard(mutex_);
     FM_CHECK(size.rep != 0 && size.rep % options_.unit.rep == 0);
     if (!knows(node)) return refuse(ErrorCode::kNoNode, "no such node");
     if (told_to_fail()) return refuse(ErrorCode::kNoMemory, "told to fail");
     const auto cap = caps_.find(node);
     if (cap != caps_.end() && held_on(node) + size > cap->second) return refuse(ErrorCode::kNoMemory, "capped");
-    const std::size_t first = find_free(size / options_.unit);
+    if (contiguity == Contiguity::kContiguous && !contiguous_) return refuse(ErrorCode::kNoMemory, "nothing contiguous");
+    const std::size_t first = find_free(size / options_.unit, align);
     if (first == taken_.size()) return refuse(ErrorCode::kNoMemory, "window full");
     mark(first, size, true);
     Region region;
@@ -166,11 +191,35 @@ class FakeBacking : public Backing {
     FM_CHECK(it != regions_.end());
     FM_CHECK(it->second.size == region.size && it->second.cookie == region.cookie && it->second.node == region.node);
     regions_.erase(it);
+    discarded_ -= away_[region.base];
+    away_.erase(region.base);
     // Whoever touches it from now on gets a signal.
     FM_CHECK(mmap(region.base, region.size.rep, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
                   0) == region.base);
     mark((reinterpret_cast<std::uintptr_t>(region.base) - begin_) / options_.unit.rep, region.size, false);
     ++releases_;
+  }
+
+  Bytes discard_unit(const Region& /*region*/) const override { return options_.discard_unit; }
+  // What is touched while it is away crashes.
+  Error discard(const Region& region, Bytes offset, Bytes size) override {
+    const std::lock_guard guard(mutex_);
+    check_part(region, offset, size);
+    void* const at = static_cast<std::byte*>(region.base) + offset.rep;
+    FM_CHECK(madvise(at, size.rep, MADV_DONTNEED) == 0 && mprotect(at, size.rep, PROT_NONE) == 0);
+    discarded_ += size;
+    away_[region.base] += size;
+    return {};
+  }
+  Error restore(const Region& region, Bytes offset, Bytes size) override {
+    const std::lock_guard guard(mutex_);
+    check_part(region, offset, size);
+    if (refuse_restores_) return refuse(ErrorCode::kNoMemory, "told to refuse restores");
+    FM_CHECK(mprotect(static_cast<std::byte*>(region.base) + offset.rep, size.rep, PROT_READ | PROT_WRITE) == 0);
+    discarded_ -= size;
+    away_[region.base] -= size;
+    ++restores_;
+    return {};
   }
 
   Error iova(Region& region, std::span<Iova> pages) override {
@@ -207,10 +256,17 @@ class FakeBacking : public Backing {
     for (const auto& [base, region] : regions_) sum += region.node == node ? region.size : Bytes{};
     return sum;
   }
-  std::size_t find_free(std::size_t units) const {
+  void check_part(const Region& region, Bytes offset, Bytes size) const {
+    const auto it = regions_.find(reinterpret_cast<std::uintptr_t>(region.base));
+    FM_CHECK(it != regions_.end() && it->second.cookie == region.cookie);
+    FM_CHECK(offset.rep % options_.discard_unit.rep == 0 && size.rep % options_.discard_unit.rep == 0);
+    FM_CHECK(size.rep != 0 && offset + size <= region.size);
+  }
+  std::size_t find_free(std::size_t units, Bytes align) const {
     std::size_t run = 0;
     for (std::size_t i = 0; i < taken_.size(); ++i) {
-      run = taken_[i] ? 0 : run + 1;
+      const bool may_begin = run != 0 || (begin_ + i * options_.unit.rep) % align.rep == 0;
+      run = taken_[i] || !may_begin ? 0 : run + 1;
       if (run == units) return i + 1 - units;
     }
     return taken_.size();
@@ -243,6 +299,11 @@ class FakeBacking : public Backing {
   unsigned refusals_ = 0;
   unsigned releases_ = 0;
   unsigned iova_calls_ = 0;
+  bool contiguous_ = true;
+  unsigned restores_ = 0;
+  bool refuse_restores_ = false;
+  Bytes discarded_;
+  std::map<const void*, Bytes> away_;  // by region: of discarded_
   std::uint64_t cookie_ = 0;
 };
 

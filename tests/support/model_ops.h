@@ -190,7 +190,7 @@ inline void Model::bad_arguments(OpBytes& in) {
       FM_CHECK(heap_->alloc(0) == nullptr && last_error().code == ErrorCode::kInvalid);
       break;
     case 1:
-      FM_CHECK(heap_->alloc(core::kMaxSize + 1) == nullptr && last_error().code == ErrorCode::kTooBig);
+      FM_CHECK(heap_->alloc(heap_->largest() + 1) == nullptr && last_error().code == ErrorCode::kTooBig);
       break;
     case 2:
       FM_CHECK(heap_->alloc_with(16, 24, 0) == nullptr && last_error().code == ErrorCode::kInvalid);

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/heap_large.cc -- floor 2 (core). Objects above the largest class, and those with wishes that no class knows: each
+// is an extent of the page heap, with nothing of the heap's own near the user's data.
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "core/heap.h"
+#include "platform/address_space.h"
+
+namespace fastmem::core {
+namespace {
+
+std::uint32_t granules_of(std::size_t size) {
+  return static_cast<std::uint32_t>(size / kGranule + (size % kGranule != 0 ? 1 : 0));
+}
+
+bool crosses(std::uint64_t at, std::size_t size, std::size_t boundary) {
+  return boundary != 0 && at / boundary != (at + size - 1) / boundary;
+}
+
+constexpr unsigned kMostWholes = 256;  // free extents looked into for one object
+
+}  // namespace
+
+// ---- alloc ---------------------------------------------------------------------------------------------------------
+
+void* Heap::alloc(const Request& request) {
+  if (is_absent()) return own_slot_slow();  // says so
+  if (request.boundary != 0 && (!is_power_of_two(request.boundary) || request.boundary < request.size)) {
+    fail(ErrorCode::kInvalid, "%zu bytes that do not cross a multiple of %zu: not a power of two, or too small",
+         request.size, request.boundary);
+    return nullptr;
+  }
+  Request r = request;
+  const bool particular = r.boundary != 0 || (r.flags & kContiguous) != 0;
+  // An object aligned to a power of two that is no smaller than itself crosses neither a page of that size nor a boundary.
+  if (particular && r.size != 0 && r.size <= kMaxSize) {
+    const std::size_t own = std::bit_ceil(r.size);
+    if (own <= kSmallPage.rep || (r.flags & kContiguous) == 0) {
+      r.align = std::max(r.align, own);
+      r.flags &= ~kContiguous;
+    }
+  }
+  ClassId size_class;
+  if (resolve(r.size, r.align, r.flags, size_class) != ErrorCode::kOk) return nullptr;
+  if (size_class != kNoClass) {
+    void* const p = alloc_with(r.size, r.align, r.flags & ~kContiguous, r.node);
+    if (p == nullptr || (r.flags & kContiguous) == 0) return p;
+    const bool has_iova = iova_of(p) != kBadIova;
+    if (has_iova && contiguous_from(p, r.size) == r.size) return p;
+    free(p);
+    if (!has_iova) return nullptr;
+  }
+  const int index = r.node == kAnyNode ? -1 : node_index(r.node);
+  if (index < 0 && r.node != kAnyNode) {
+    fail(ErrorCode::kNoNode, "node %u is not there", unsigned{r.node.rep});
+    return nullptr;
+  }
+  return large_slow(r, index);
+}
+
+Heap::Need Heap::need_for(const Request& r) const {
+  const std::size_t align = std::max(r.align, config_.default_align);
+  return {.granules = granules_of(r.size),
+          .align = align > kGranule ? static_cast<std::uint32_t>(align / kGranule) : 1,
+          .boundary = r.boundary,
+          .contiguous = (r.flags & kContiguous) != 0,
+          .large = true};
+}
+
+// From the node asked (-1: the caller's), then from the others, nearest first, unless it is to be strict.
+void* Heap::large_slow(const Request& request, int node) {
+  Slot* const s = own_slot_slow();
+  if (s == nullptr) return nullptr;
+  const unsigned first = node < 0 ? home() : static_cast<unsigned>(node);
+  const NodeState& asked = state_->nodes[first];
+  const Need need = need_for(request);
+  const unsigned reach = (request.flags & kStrict) != 0 ? 1 : asked.reach;
+  for (unsigned k = 0; k < reach; ++k) {
+    const ExtentIndex extent = take_large(asked.nearest[k], need);
+    if (extent == kNoExtent) continue;
+    if (k != 0) state_->elsewhere.fetch_add(1, std::memory_order_relaxed);
+    tend_slow(*s);
+    return use_large(extent, request);
+  }
+  state_->nodes[first].large.nomem.fetch_add(1, std::memory_order_relaxed);
+  return large_out_of_memory(first, request);
+}
+
+ExtentIndex Heap::take_large(unsigned node, const Need& need) {
+  NodeState& n = state_->nodes[node];
+  const bool particular = need.boundary != 0 || need.contiguous;
+  Search looking = search(node, need);
+  for (;;) {
+    bool hopeless = false;
+    const ExtentIndex extent =
+        particular ? take_part(n, need, hopeless) : n.pages.take(need.granules, need.align);
+    if (extent != kNoExtent || hopeless || !look_again_slow(looking)) return extent;
+  }
+}
+
+void* Heap::use_large(ExtentIndex extent, const Request& request) {
+  Extent& e = state_->extents[extent];
+  void* const p = map_.address_of(extent);
+  const std::size_t soiled = (e.granules - e.clean) * kGranule;
+  if ((request.flags & kZero) != 0) std::memset(p, 0, std::min(request.size, soiled));
+  LargeCounts& large = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))].large;
+  large.allocs.fetch_add(1, std::memory_order_relaxed);
+  large.objects.fetch_add(1, std::memory_order_relaxed);
+  large.bytes.fetch_add(e.granules * kGranule, std::memory_order_relaxed);
+  e.kind.store(ExtentKind::kLarge, std::memory_order_release);
+  return p;
+}
+
+void* Heap::large_out_of_memory(unsigned node, const Request& request) {
+  NodeState& n = state_->nodes[node];
+  const PageHeapCounts counts = n.pages.counts();
+  const Error why = n.refused_because();
+  const bool short_of_memory = why.ok() || why.code == ErrorCode::kNoMemory;
+  fail(short_of_memory ? ErrorCode::kNoMemory : why.code,
+       "no %zu KiB%s on node %u: %zu KiB held, %zu KiB free, at most %zu KiB in one piece; %.200s", request.size / 1024,
+       (request.flags & kContiguous) != 0 ? " contiguous in IOVA space" : "", unsigned{n.id.rep},
+       n.pages.held() / kKiB, counts.free / kKiB, counts.largest_free / kKiB,
+       why.ok() ? "the limit is reached" : why.text);
+  return nullptr;
+}
+
+// ---- a part that is one run in IOVA space, or crosses no boundary ----------------------------------------------------
+
+// Whole free extents are looked into outside of the page heap's lock: what the pages' IOVAs are may take asking. Others
+// that find no memory meanwhile wait for `growth` before they call it short.
+ExtentIndex Heap::take_part(NodeState& n, const Need& need, bool& hopeless) {
+  const LockGuard growing(n.growth);
+  PageHeap& pages = n.pages;
+  ExtentIndex seen = kNoExtent;
+  ExtentIndex found = kNoExtent;
+  for (unsigned looks = 0; looks < kMostWholes && found == kNoExtent; ++looks) {
+    const ExtentIndex whole = pages.take_whole(need.granules);
+    if (whole == kNoExtent) break;
+    std::uint32_t before = 0;
+    Error no_iova;
+    if (find_part(whole, need, before, no_iova)) {
+      found = pages.keep(whole, before, need.granules);
+      continue;
+    }
+    state_->extents[whole].next = std::exchange(seen, whole);
+    if (no_iova.ok()) continue;
+    n.say_why_not(no_iova);
+    hopeless = true;
+    break;
+  }
+  while (seen != kNoExtent) pages.give(std::exchange(seen, state_->extents[seen].next));
+  return found;
+}
+
+bool Heap::find_part(ExtentIndex whole, const Need& need, std::uint32_t& before, Error& no_iova) {
+  const std::size_t size = need.size().rep;
+  const std::size_t step = need.alignment().rep;
+  const auto base = reinterpret_cast<std::uintptr_t>(map_.address_of(whole));
+  const std::uintptr_t end = base + state_->extents[whole].granules * kGranule;
+  for (std::uintptr_t at = round_up(base, step); at + size <= end; at += step) {
+    if (crosses(at, size, need.boundary)) continue;
+    if (need.contiguous) {
+      const auto* const p = reinterpret_cast<const void*>(at);
+      const std::size_t run = contiguous_from(p, size);
+      if (run == 0) return no_iova = last_error(), false;
+      if (run < size) {
+        at += round_up(run, step) - step;  // nothing that begins before the break will do
+        continue;
+      }
+      if (crosses(known_iova(p).rep, size, need.boundary)) continue;
+    }
+    before = static_cast<std::uint32_t>((at - base) / kGranule);
+    return true;
+  }
+  return false;
+}
+
+// ---- free, size, realloc ---------------------------------------------------------------------------------------------
+
+// The large object that begins at p; kNoExtent: there is none.
+ExtentIndex Heap::large_at(const void* p) const {
+  const std::size_t granule = map_.granule_of(p);
+  if (granule >= map_.granules() || map_.address_of(granule) != p) return kNoExtent;
+  const auto extent = static_cast<ExtentIndex>(granule);
+  const bool is_large = state_->extents[extent].kind.load(std::memory_order_acquire) == ExtentKind::kLarge;
+  return is_large ? extent : kNoExtent;
+}
+
+ErrorCode Heap::large_free_slow(ExtentIndex extent, void* p) {
+  if (own_slot_slow() == nullptr) return last_error().code;
+  Extent& e = state_->extents[extent];
+  ExtentKind expected = ExtentKind::kLarge;
+  // Of two threads that free it one has it.
+  if (!e.kind.compare_exchange_strong(expected, ExtentKind::kNone, std::memory_order_acq_rel)) return foreign_free(p);
+  NodeState& n = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))];
+  n.large.frees.fetch_add(1, std::memory_order_relaxed);
+  n.large.objects.fetch_sub(1, std::memory_order_relaxed);
+  n.large.bytes.fetch_sub(e.granules * kGranule, std::memory_order_relaxed);
+  n.pages.give(extent);
+  n.note_arrival();
+  return ErrorCode::kOk;
+}
+
+// In place, into the free neighbour or out of its own tail.
+bool Heap::resize_large(ExtentIndex extent, std::size_t size) {
+  Extent& e = state_->extents[extent];
+  NodeState& n = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))];
+  const std::uint32_t before = e.granules;
+  const std::uint32_t wanted = granules_of(size);
+  if (wanted > before && !n.pages.extend(extent, wanted)) return false;
+  if (wanted < before) {
+    n.pages.shrink(extent, wanted);
+    n.note_arrival();
+  }
+  n.large.bytes.fetch_add((std::size_t{wanted} - before) * kGranule, std::memory_order_relaxed);
+  return true;
+}
+
+}  // namespace fastmem::core

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// core/heap_release.cc -- floor 2 (core). How memory goes back to the system, and pages come again where they had gone.
+// Whole regions go first: they give back their address space and their books. Then pages inside of regions, unless a
+// device may know them. Each node keeps its floor.
+#include <algorithm>
+
+#include "core/heap.h"
+#include "platform/leak_roots.h"
+
+namespace fastmem::core {
+
+Bytes Heap::trim(Bytes most) {
+  if (refuse_in_callback() != ErrorCode::kOk) return {};
+  if (lost_) return {};
+  const LockGuard guard(admin_);
+  for (unsigned n = 0; n < node_count_; ++n) reclaim_slow(n);
+  Bytes gone;
+  for (unsigned n = 0; n < node_count_ && gone < most; ++n) {
+    const LockGuard growing(state_->nodes[n].growth);
+    gone += release_free_regions(n, most - gone);
+  }
+  for (unsigned n = 0; n < node_count_ && gone < most; ++n) {
+    const LockGuard growing(state_->nodes[n].growth);
+    gone += discard_free_pages(n, most - gone);
+  }
+  return gone;
+}
+
+// ---- whole regions ---------------------------------------------------------------------------------------------------
+
+Bytes Heap::release_free_regions(unsigned node, Bytes most) {
+  PageHeap& pages = state_->nodes[node].pages;
+  Bytes released;
+  for (unsigned i = 1; i <= state_->regions.highest() && released < most; ++i) {
+    const auto number = static_cast<RegionNumber>(i);
+    const LockGuard telling(listeners_.mutex);
+    const RegionInfo& info = state_->regions[number];
+    if (!info.present || info.node != node) continue;
+    const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
+    const auto granules = static_cast<std::uint32_t>(info.region.size.rep / kGranule);
+    const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
+    const Bytes floor{state_->nodes[node].floor.load(std::memory_order_relaxed)};
+    const Bytes held = pages.held();
+    if (!pages.remove_region(first, granules, books, floor)) continue;
+    released += held - pages.held();
+    tell_goes(number);
+    uninstall_region(number);
+    state_->nodes[node].forget_refusals();
+    state_->nodes[node].note_arrival();
+  }
+  return released;
+}
+
+// ---- pages inside of regions -----------------------------------------------------------------------------------------
+
+Bytes Heap::discard_free_pages(unsigned node, Bytes most) {
+  if (keeps_whole_.load(std::memory_order_relaxed) != 0) return {};
+  NodeState& n = state_->nodes[node];
+  const auto unit_of = [this](RegionNumber number) {
+    const RegionInfo& info = state_->regions[number];
+    return info.pinned.load(std::memory_order_relaxed) ? 0 : info.unit;
+  };
+  Bytes gone;
+  while (gone < most) {
+    const Bytes held = n.pages.held();
+    const Bytes floor{n.floor.load(std::memory_order_relaxed)};
+    const Bytes may_go = std::min(most - gone, held - std::min(held, floor));
+    const std::size_t granules = std::min<std::size_t>(may_go.rep / kGranule, ~std::uint32_t{0});
+    const ExtentIndex lifted = n.pages.lift_free(static_cast<std::uint32_t>(granules), unit_of);
+    if (lifted == kNoExtent) break;
+    const Bytes size{state_->extents[lifted].granules * kGranule};
+    const RegionInfo& info = state_->regions[region_of(map_.address_of(lifted))];
+    const Bytes offset{static_cast<std::size_t>(map_.address_of(lifted) - static_cast<std::byte*>(info.region.base))};
+    if (!backing_->discard(info.region, offset, size).ok()) {
+      n.pages.lay_free(lifted, false);
+      break;
+    }
+    n.pages.lay_absent(lifted);
+    gone += size;
+  }
+  if (gone.rep != 0) n.forget_refusals();
+  return gone;
+}
+
+// An absent extent gets its pages. On an error it stays absent.
+Error Heap::bring_back(unsigned node, ExtentIndex lifted) {
+  NodeState& n = state_->nodes[node];
+  const RegionNumber number = region_of(map_.address_of(lifted));
+  const Region region = state_->regions[number].region;
+  const Bytes size{state_->extents[lifted].granules * kGranule};
+  const Bytes offset{static_cast<std::size_t>(map_.address_of(lifted) - static_cast<std::byte*>(region.base))};
+  Error error = backing_->restore(region, offset, size);
+  if (error.ok()) {
+    error = state_->regions.renew(number, offset, size, *backing_);
+    if (!error.ok()) backing_->discard(region, offset, size);
+  }
+  if (error.ok()) {
+    n.pages.lay_free(lifted, true);
+    n.note_arrival();
+  } else {
+    n.pages.lay_absent(lifted);
+  }
+  return error;
+}
+
+Error Heap::bring_back_some(unsigned node, Bytes wanted, const Need& need) {
+  const auto unit_of = [this](RegionNumber number) { return state_->regions[number].unit; };
+  const Bytes room = room_to_grow(node);
+  const Bytes most = std::min({wanted, round_up(std::min(room, kGiB * 1024), Bytes{kGranule}), kGiB * 1024});
+  if (room < need.size()) return make_error(ErrorCode::kNoMemory, "the limit is reached");
+  const ExtentIndex lifted = state_->nodes[node].pages.lift_absent(
+      need.granules, need.align, static_cast<std::uint32_t>(most.rep / kGranule), unit_of);
+  if (lifted == kNoExtent) return make_error(ErrorCode::kNoMemory, "nothing was given back");
+  return bring_back(node, lifted);
+}
+
+// Where no region is to be had: free memory that lies between what was given back joins it.
+bool Heap::bring_back_all(unsigned node) {
+  bool any = false;
+  while (bring_back_some(node, kGiB * 1024, {.granules = 1}).ok()) any = true;
+  return any;
+}
+
+Error Heap::bring_back_region(RegionNumber number) {
+  const unsigned node = node_of(number);
+  for (;;) {
+    const ExtentIndex lifted = state_->nodes[node].pages.lift_absent_of(number);
+    if (lifted == kNoExtent) return {};
+    if (const Error error = bring_back(node, lifted); !error.ok()) return error;
+  }
+}
+
+Error Heap::set_floor(Bytes floor, NodeId node) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
+  const int only = node == kAnyNode ? -1 : node_index(node);
+  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  Error first;
+  for (unsigned n = 0; n < node_count_; ++n) {
+    if (only >= 0 && n != static_cast<unsigned>(only)) continue;
+    const Error error = floor.rep != 0 ? reserve(floor, state_->nodes[n].id) : Error{};
+    const LockGuard guard(admin_);
+    if (error.ok()) state_->nodes[n].floor.store(floor.rep, std::memory_order_relaxed);
+    if (!error.ok() && first.ok()) first = error;
+  }
+  return first;
+}
+
+}  // namespace fastmem::core
