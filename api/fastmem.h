@@ -378,8 +378,8 @@ FASTMEM_API int fastmem_pressure(fastmem_heap_t *heap, int level);
  *
  * Callbacks run in the thread that makes the heap grow or shrink, one at a time for a heap. Other threads that find
  * objects go on; those that need memory wait. A callback must not call fastmem, but for fastmem_refuse(),
- * fastmem_error_text() and what only looks up an address (usable size, IOVA): everything else fails with EDEADLK, for
- * every heap, and a free leaves the object with its caller. It must not fork, nor wait for a thread that allocates.
+ * fastmem_error_text() and what only looks up (a usable size, a handle, an IOVA of a region whose IOVAs were asked for
+ * before): everything else fails with EDEADLK, for every heap, and a free leaves the object with its caller. It must not fork, nor wait for a thread that allocates.
  *
  * The child of a fork has no listeners, and they are not told of it: what they mapped is the parent's.
  */

@@ -248,7 +248,6 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Error add_listener(const MemoryListener& listener);
   // It hears goes() for what is held, and nothing after that. kNotFound.
   Error remove_listener(const char* name);
-  // Whoever must know for sure holds listeners_.mutex.
   bool has_listeners() const { return !listeners_.empty(); }
   // ---- memory with a name ---------------------------------------------------------------------------------------------
 
