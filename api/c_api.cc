@@ -216,7 +216,8 @@ bool fastmem::c_api::to_config(const fastmem_config_t* given, Config& config) {
     __builtin_memcpy(&c, given, given->struct_size < sizeof(c) ? given->struct_size : sizeof(c));
   }
   if (c.pages > FASTMEM_PAGES_4K || c.iova_mode > FASTMEM_IOVA_NONE || c.profile > FASTMEM_PROFILE_RFC ||
-      c.misuse > FASTMEM_MISUSE_ABORT) {
+      c.misuse > FASTMEM_MISUSE_ABORT || c.files > FASTMEM_FILES_LIST || c.keep_files > 1 || c.locked > 1 ||
+      c.prefault > 1) {
     return false;
   }
   config.pages = static_cast<PageKind>(c.pages);
@@ -229,6 +230,17 @@ bool fastmem::c_api::to_config(const fastmem_config_t* given, Config& config) {
   config.limit_per_node = Bytes{c.limit_per_node};
   config.first_region = Bytes{c.first_region};
   config.cache_budget = Bytes{c.cache_budget};
+  config.files = static_cast<FileKind>(c.files);
+  config.keep_files = c.keep_files != 0;
+  config.directory = c.directory;
+  config.file_prefix = c.file_prefix;
+  config.preallocate = Bytes{c.preallocate};
+  config.base_address = c.base_address;
+  config.locked = c.locked != 0;
+  config.prefault = c.prefault != 0;
+  config.prefault_threads = c.prefault_threads;
+  config.progress = c.progress;
+  config.progress_context = c.progress_context;
   return true;
 }
 
@@ -258,6 +270,7 @@ fastmem_heap_t* fastmem_heap_create(const fastmem_config_t* config) {
 }
 
 int fastmem_heap_destroy(fastmem_heap_t* heap) {
+  if (core::refuse_in_callback() != ErrorCode::kOk) return negative(last_error().code);
   auto* const h = reinterpret_cast<core::Heap*>(heap);
   if (h == nullptr || !core::is_listed(h))
     return negative(fail(ErrorCode::kInvalid, "%p is no heap", static_cast<void*>(heap)));

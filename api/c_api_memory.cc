@@ -106,6 +106,7 @@ fastmem_slot_stats_t to_c(const core::SlotStats& s) {
 int fastmem_stats(fastmem_heap_t* heap, fastmem_stats_t* stats) {
   const core::Heap* const h = unwrap(heap);
   if (h == nullptr) return negative(last_error().code);
+  if (core::refuse_in_callback() != ErrorCode::kOk) return negative(last_error().code);
   const core::HeapStats s = h->stats();
   fastmem_stats_t c = {};
   c.bytes_backing = s.backing.rep;

@@ -22,6 +22,25 @@ void guard_against_fork() {
   guard_fork(LockRank::kDefaultHeap, kHandlers);
 }
 
+StandaloneOptions standalone_options(const Config& config) {
+  StandaloneOptions options;
+  options.pages = config.pages;
+  options.iova = config.iova;
+  options.address_space = config.address_space;
+  options.base_address = config.base_address;
+  options.files = config.files;
+  options.directory = config.directory;
+  options.file_prefix = config.file_prefix;
+  options.keep_files = config.keep_files;
+  options.preallocate = config.preallocate;
+  options.locked = config.locked;
+  options.prefault = config.prefault;
+  options.threads = config.prefault_threads;
+  options.progress = config.progress;
+  options.progress_context = config.progress_context;
+  return options;
+}
+
 Result<core::Heap*> make_heap(const Config& config, bool finds_named) {
   core::HeapConfig made;
   made.topology = config.topology != nullptr ? config.topology : &machine_topology();
@@ -56,10 +75,12 @@ Result<core::Heap*> make_heap(const Config& config, bool finds_named) {
 Result<core::Heap*> make_heap(const Config& config) { return make_heap(config, false); }
 
 Result<std::unique_ptr<Backing>> make_backing(const Config& config, const Topology& topology) {
-  return make_standalone_backing({config.pages, config.iova, config.address_space}, topology);
+  return make_standalone_backing(standalone_options(config), topology);
 }
 
 Error init_default_heap(const Config& config, bool& existed) {
+  existed = false;
+  if (core::refuse_in_callback() != ErrorCode::kOk) return last_error();
   guard_against_fork();
   const LockGuard guard(g_making);
   existed = existing_default_heap() != nullptr;
@@ -77,6 +98,7 @@ core::Heap* existing_default_heap() {
 
 core::Heap* default_heap_slow() {
   if (core::Heap* const heap = existing_default_heap()) return heap;
+  if (core::refuse_in_callback() != ErrorCode::kOk) return nullptr;
   bool existed = false;
   const Error error = init_default_heap({}, existed);
   if (!error.ok() && !existed) set_last_error(error);

@@ -78,6 +78,22 @@ enum fastmem_misuse {
   FASTMEM_MISUSE_ABORT = 1,  /**< it is logged, and the program stops */
 };
 
+/** What else can reach a heap's memory. All but NONE: mapped shared, with a descriptor, and present from the start; children
+ * of a fork cannot use the heap. */
+enum fastmem_files {
+  FASTMEM_FILES_NONE = 0,      /**< nothing: anonymous memory */
+  FASTMEM_FILES_MEMFD = 1,     /**< memfds, of any page kind; nothing is left behind, however the process ends */
+  FASTMEM_FILES_HUGETLBFS = 2, /**< one file for each region in a hugetlbfs; 1 GiB or 2 MiB pages only */
+  FASTMEM_FILES_LIST = 3,      /**< one sparse file for each node in a hugetlbfs; 1 GiB or 2 MiB pages only */
+};
+
+/**
+ * Told after every 64 MiB or more that became present while the heap is made, grows or reserves; on the thread that asked,
+ * which waits. Must not call the heap.
+ * @return 0: stop. What was asked for is given back, and fails with ENOMEM.
+ */
+typedef int (*fastmem_progress_t)(size_t done, size_t total, void *context);
+
 /** Fill with fastmem_config_init(), then change what should differ. */
 typedef struct fastmem_config {
   uint32_t struct_size;  /**< set by fastmem_config_init(): lets the structure grow without breaking programs */
@@ -92,6 +108,24 @@ typedef struct fastmem_config {
   size_t limit_per_node; /**< FASTMEM_UNLIMITED by default; see fastmem_set_limit() */
   size_t first_region;   /**< first growth step: 4 MiB; later ones a quarter of what the node holds */
   size_t cache_budget;   /**< most bytes that caches and depots together have room for: 128 MiB. 0: nothing is cached */
+  uint32_t files;        /**< enum fastmem_files */
+  uint32_t keep_files;   /**< 1: files in a hugetlbfs keep their names and what is held when the process ends; the next
+                            heap with the same prefix reuses their pages. EBUSY: a process that lives has the prefix */
+  const char *directory; /**< in a hugetlbfs, for its files; NULL: where one for the page size is mounted */
+  const char
+      *file_prefix;   /**< of file names, to 47 characters without '/' and '.'; NULL: "fastmem". What dead processes
+                              left behind under it is removed */
+  size_t preallocate; /**< taken when the heap is made, on all nodes in equal parts, held until it is destroyed, and
+                              never more. 0: memory comes and goes. ENOMEM: so much is not there */
+  uintptr_t
+      base_address;  /**< where the address space begins, a multiple of 2 MiB (1 GiB); 0: anywhere. EEXIST: taken */
+  uint32_t locked;   /**< 1: small pages are locked in memory; ENOMEM beyond RLIMIT_MEMLOCK */
+  uint32_t prefault; /**< 1: small pages are present when the heap grows, not when they are touched */
+  uint32_t prefault_threads;   /**< most threads that make pages present, from 64 MiB each; 0: one for each CPU. 1 where
+                                  malloc is this heap: starting a thread allocates */
+  uint32_t reserved;           /**< 0 */
+  fastmem_progress_t progress; /**< NULL: nobody is told */
+  void *progress_context;
 } fastmem_config_t;
 
 FASTMEM_API void fastmem_config_init(fastmem_config_t *config);
@@ -103,7 +137,8 @@ typedef struct fastmem_heap fastmem_heap_t;
 /**
  * Creates a heap. NULL config: the defaults.
  * @return NULL and errno: EINVAL (a value out of range), ENOTSUP (the named page kind or IOVA mode is not there;
- *   fastmem_error_text() names what is missing and the command that would fix it), ENOMEM.
+ *   fastmem_error_text() names what is missing and the command that would fix it), ENOMEM, and what fastmem_config_t says
+ *   of a field.
  */
 FASTMEM_API fastmem_heap_t *fastmem_heap_create(const fastmem_config_t *config);
 
@@ -263,6 +298,61 @@ FASTMEM_API void fastmem_flush(fastmem_heap_t *heap);
  * inside of the others. @return bytes given back */
 FASTMEM_API size_t fastmem_trim(fastmem_heap_t *heap);
 
+/* ---- memory that comes and goes ----------------------------------------------------------------------------------
+ * A listener hears of every region after it came and before it goes, so that it can be mapped for a device; first of
+ * those that are held already. While a heap has a listener its memory comes and goes in whole regions.
+ *
+ * Callbacks run in the thread that makes the heap grow or shrink, one at a time for a heap. Other threads that find
+ * objects go on; those that need memory wait. A callback must not call fastmem, but for fastmem_refuse(),
+ * fastmem_error_text() and what only looks up an address (usable size, IOVA): everything else fails with EDEADLK, for
+ * every heap, and a free leaves the object with its caller. It must not fork, nor wait for a thread that allocates.
+ *
+ * The child of a fork has no listeners, and they are not told of it: what they mapped is the parent's.
+ */
+
+/** A region. */
+typedef struct fastmem_memory {
+  uint32_t struct_size; /**< set by the library */
+  int32_t node;
+  void *base;
+  size_t size;
+  size_t page_size;
+  const uint64_t *iovas; /**< one for each page, the same until it goes; NULL: not asked for */
+  size_t pages;          /**< how many these are */
+  uint64_t fd_offset;
+  int32_t fd; /**< a file whose bytes from fd_offset on these are; -1: there is none to map */
+  int32_t reserved;
+} fastmem_memory_t;
+
+#define FASTMEM_LISTEN_IOVAS \
+  1u /**< regions come with their IOVAs; where none can be told, growth fails with the reason */
+
+/** Every callback may be NULL, but not all of the first three. */
+typedef struct fastmem_listener {
+  uint32_t struct_size; /**< set by the caller: sizeof(fastmem_listener_t) */
+  uint32_t flags;       /**< FASTMEM_LISTEN_IOVAS */
+  const char *name;     /**< for messages and fastmem_unlisten(): 1 to 31 characters, unique in the heap; copied */
+  void *context;
+  /** 0, or a negative errno: the region goes back, those told before hear goes(), and what wanted the memory fails, with
+   * the sentence of fastmem_refuse() in its error text. */
+  int (*came)(const fastmem_memory_t *memory, void *context);
+  void (*goes)(const fastmem_memory_t *memory, void *context);
+  /** Before the system is asked for `size` bytes more than `held` on the node. 0, or a negative errno as came(). */
+  int (*may_grow)(int node, size_t size, size_t held, void *context);
+  /** The last call, after fastmem_unlisten() or the end of the heap: the context is not used any more. */
+  void (*removed)(void *context);
+} fastmem_listener_t;
+
+/**
+ * @return 0, -EINVAL, -EEXIST (the name), -ENOSPC (8 are there), -EDEADLK (from a callback), -ENOMEM, or what came() said
+ *   to memory that is held: it heard goes() for what it had taken, and is not added (removed() is not called).
+ */
+FASTMEM_API int fastmem_listen(fastmem_heap_t *heap, const fastmem_listener_t *listener);
+/** It hears goes() for what is held, then removed(). @return 0, -ENOENT, -EDEADLK (from a callback) */
+FASTMEM_API int fastmem_unlisten(fastmem_heap_t *heap, const char *name);
+/** For a callback that refuses: remembers the sentence, at most 290 characters. @return `error`, a negative errno */
+FASTMEM_API int fastmem_refuse(int error, const char *sentence);
+
 /* ---- size classes ------------------------------------------------------------------------------------------------ */
 
 /** The largest object that could be asked for, were all of the heap's address space memory. */
@@ -401,7 +491,7 @@ typedef struct fastmem_memory_kind {
   uint32_t struct_size; /**< set by fastmem_kind_init(); the same for all kinds of an array */
   uint32_t pages;       /**< enum fastmem_pages */
   const char *tag;      /**< 1 .. 15 characters, unique in its heap; copied */
-  uint32_t locked;      /**< 1: locked in memory. Hugetlb pages always are */
+  uint32_t locked;      /**< as fastmem_config_t's. Hugetlb pages always are */
   int32_t node;         /**< where all of it lies; FASTMEM_NODE_ANY: each node of the machine has some */
   uint32_t flags;       /**< enum fastmem_kind_flags */
   uint32_t reserved;    /**< 0 */
@@ -411,8 +501,9 @@ typedef struct fastmem_memory_kind {
 FASTMEM_API void fastmem_kind_init(fastmem_kind_t *kind, const char *tag);
 
 /**
- * Creates a heap of n kinds of memory (1 .. 63; kinds times nodes at most 64). The configuration's `pages` says nothing; the
- * rest is for every kind. NULL config: the defaults.
+ * Creates a heap of n kinds of memory (1 .. 63; kinds times nodes at most 64). The configuration's `pages` and `locked` say
+ * nothing; the base address is the first kind's, names of files get the tag behind the prefix, and the rest, `preallocate`
+ * too, is for each kind. NULL config: the defaults.
  * @return NULL and errno as fastmem_heap_create(); also EINVAL (no kind, a tag that is empty, too long or there twice, a
  *   first kind that is only for who names it, too many nodes), ENODEV (a kind's node is not there)
  */

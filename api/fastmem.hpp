@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -23,6 +24,8 @@ using core::ClassStats;
 using core::HeapStats;
 using core::IovaSegment;
 using core::KindStats;
+using core::MemoryEvent;
+using core::MemoryListener;
 using core::MemoryStats;
 using core::Misuse;
 using core::NodeStats;
@@ -41,7 +44,7 @@ inline constexpr std::size_t kMaxSize = core::kMaxSize;     ///< largest size th
 struct Kind {
   const char* tag = "";  ///< 1 .. 15 characters, unique in the heap
   PageKind pages = PageKind::kAuto;
-  bool locked = false;           ///< small pages, too, are locked in memory
+  bool locked = false;           ///< as Config's
   NodeId node = kAnyNode;        ///< of the machine, where all of it lies; kAnyNode: every node has some
   bool only_when_named = false;  ///< never stands in for another kind; not the first one
   bool brought = false;          ///< has what Heap::add_memory() brings, and nothing else
@@ -60,9 +63,24 @@ struct Config {
   Bytes cache_budget = kMiB * 128;  ///< most bytes that caches and depots together have room for; 0: nothing is cached
   Bytes address_space = {};         ///< most the heap can ever hold; 0: chosen from the machine
   Bytes limit_per_node = kUnlimited;
-  Backing* backing = nullptr;          ///< memory of your own (then `pages`, `iova`, `address_space` say nothing)
+
+  /// How the memory is had: see StandaloneOptions in backends/standalone/standalone_backing.h, which say what each costs
+  /// and which errors it brings. Texts are only looked at while the heap is made.
+  FileKind files = FileKind::kNone;   ///< anonymous, or files that others can map
+  const char* directory = nullptr;    ///< a hugetlbfs; nullptr: the mount for the page size
+  const char* file_prefix = nullptr;  ///< of names in it; nullptr: "fastmem"
+  bool keep_files = false;            ///< what is held when the process ends stays, and the next start reuses it, dirty
+  Bytes preallocate = {};             ///< all the memory there will ever be, taken when the heap is made; 0: it grows
+  std::uintptr_t base_address = 0;    ///< where the address space begins; 0: anywhere
+  bool locked = false;                ///< small pages are locked in memory
+  bool prefault = false;              ///< small pages are present when the heap grows, not when they are touched
+  unsigned prefault_threads = 0;      ///< most threads that make pages present; 0: one for each CPU
+  Progress progress = nullptr;        ///< told while much memory gets present; returning 0 stops it
+  void* progress_context = nullptr;
+
+  Backing* backing = nullptr;  ///< memory of your own (then `pages`, `iova`, `address_space`, `files` ... say nothing)
   const Topology* topology = nullptr;  ///< nullptr: this machine
-  /// Kinds of memory, the default one first, instead of `pages`; looked at while the heap is made. Empty: there is one.
+  /// Kinds of memory, the default one first, instead of `pages` and `locked`; looked at while the heap is made.
   std::span<const Kind> kinds = {};
 };
 
@@ -176,6 +194,14 @@ class Heap {
   /// Free memory goes back to the system, about `most` of it: every thread's caches and empty slabs become free regions, or
   /// free pages inside of regions. Returns what went.
   Bytes trim(Bytes most = kUnlimited) { return heap_->trim(most); }
+
+  /// From now on the listener hears of every region after it came and before it goes, and first of those that are held;
+  /// it can refuse growth. See core/memory_events.h: what its callbacks must not do, above all (call a heap, fork).
+  /// kInvalid, kExists (the name), kNoSpace (8 are there), or what its came() answered for memory that is held: then it
+  /// was told goes() of what it had taken, and is not added.
+  Error listen(const MemoryListener& listener) { return heap_->add_listener(listener); }
+  /// It hears goes() for what is held, and nothing more. kNotFound.
+  Error unlisten(const char* name) { return heap_->remove_listener(name); }
 
   /// Memory that is found by name (fastmem.h, "named zones"). kExists, kNoSpace, kInvalid, and what alloc() says.
   Result<Zone> zone_reserve(const char* name, const Request& request) {

@@ -28,7 +28,7 @@ enum class ExtentKind : std::uint8_t {
   kSlabAside,  // a slab in such memory
 };
 
-struct Extent {
+struct alignas(64) Extent {
   ExtentIndex head;  // the first granule of the extent this granule is in
   std::uint32_t granules;
   ExtentIndex next;  // in the list that kind and bin say

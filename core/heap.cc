@@ -14,7 +14,8 @@ namespace {
 
 // Books that grow with use: bitmaps (at most a bit for 16 bytes of slab), magazines, slots, IOVA tables.
 Bytes arena_size_for(AddressRange window) {
-  return round_up(std::clamp(window.size() / 16, kMiB * 64, kGiB * 64), kSmallPage);
+  constexpr Bytes kMost = sizeof(void*) == 8 ? kGiB * 64 : kMiB * 64;
+  return round_up(std::clamp(window.size() / 16, kMiB * 64, kMost), kSmallPage);
 }
 
 Error check_config(const HeapConfig& config) {
@@ -25,7 +26,8 @@ Error check_config(const HeapConfig& config) {
     return make_error(ErrorCode::kInvalid, "default alignment %zu is not a power of two from 16 to 4096",
                       config.default_align);
   }
-  const auto sound = [](Bytes size) { return size.rep != 0 && size <= kGiB * 1024; };
+  static constexpr Bytes kMost = sizeof(void*) == 8 ? kGiB * 1024 : kGiB;
+  const auto sound = [](Bytes size) { return size.rep != 0 && size <= kMost; };
   if (!sound(config.region_size) || !sound(config.first_region)) {
     return make_error(ErrorCode::kInvalid, "region sizes %zu and %zu are not from 1 byte to 1 TiB",
                       config.first_region.rep, config.region_size.rep);
@@ -119,7 +121,7 @@ constinit Heap Heap::absent(&g_no_cache);
 void Heap::fill_views() { std::fill(views_ + 1, views_ + kMaxSlots, View{no_caches_, no_caches_}); }
 
 Result<Heap*> Heap::create(const HeapConfig& config) {
-  Result<Heap*> heap = build(config);
+  Result<Heap*> heap = refuse_in_callback() == ErrorCode::kOk ? build(config) : last_error();
   if (!heap.ok() && config.owns_backing) delete config.backing;
   return heap;
 }
@@ -180,8 +182,10 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
 }
 
 void Heap::destroy() {
+  if (refuse_in_callback() != ErrorCode::kOk) return;  // it stays
   forget_name(this);
   delist(this);
+  forget_listeners();
   for (unsigned n = 1; n <= state_->regions.highest(); ++n) {
     const RegionInfo& info = state_->regions[static_cast<RegionNumber>(n)];
     if (!info.present) continue;
@@ -198,6 +202,7 @@ void Heap::destroy() {
 // The calling thread's slot: its own, or slot 0, which is shared, when there is none for it.
 // nullptr: the heap is not there for this process.
 Slot* Heap::own_slot_slow() {
+  if (refuse_in_callback() != ErrorCode::kOk) return nullptr;
   if (is_absent()) {
     fail(ErrorCode::kNotReady, "there is no heap yet");
     return nullptr;
@@ -309,6 +314,7 @@ void Heap::lock_for_fork() {
   stats_.lock_for_fork();
   state_->zones.mutex().lock_for_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.lock_for_fork();
+  listeners_.mutex.lock_for_fork();
   state_->regions.mutex().lock_for_fork();
   for (unsigned s = 0; s < kMaxSlots; ++s) {
     if (slot(s) != nullptr) slot(s)->mutex().lock_for_fork();
@@ -326,6 +332,7 @@ void Heap::unlock_after_fork() {
     if (slot(s) != nullptr) slot(s)->mutex().unlock_after_fork();
   }
   state_->regions.mutex().unlock_after_fork();
+  listeners_.mutex.unlock_after_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.unlock_after_fork();
   state_->zones.mutex().unlock_after_fork();
   stats_.unlock_after_fork();
@@ -336,6 +343,8 @@ void Heap::reset_in_child() {
   admin_.reset_in_child();
   stats_.reset_in_child();
   state_->zones.mutex().reset_in_child();
+  listeners_.reset_in_child();
+  whole_regions_.store(0, std::memory_order_relaxed);
   for (unsigned n = 0; n < node_count_; ++n) {
     state_->nodes[n].growth.reset_in_child();
     state_->nodes[n].pages.mutex().reset_in_child();

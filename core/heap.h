@@ -22,6 +22,7 @@
 #include "core/bulk.h"
 #include "core/caller_memory.h"
 #include "core/heap_state.h"
+#include "core/listener_list.h"
 #include "core/named_heaps.h"
 #include "core/report.h"
 #include "core/request.h"
@@ -60,7 +61,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // The topology outlives the heap, and so does the backing unless the heap owns it (it then goes with the heap, also
   // when none comes to be).
   static Result<Heap*> create(const HeapConfig& config);
-  // No other thread may use the heap any more. Live objects go too.
+  // No other thread may use the heap any more. Live objects go too. Refused in a listener's callback: the heap stays.
   void destroy();
 
   // Stands where a heap will be: it has nothing and refuses everything with kNotReady, so that the hot path of a heap
@@ -217,6 +218,16 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // memory for them they come on need.
   void prepare_slot(SlotId id) { slot_or_new(id); }
 
+  // ---- who is told when memory comes and goes: core/memory_events.h ------------------------------------------------
+
+  // Tells it of the regions that are held. kInvalid, kExists (the name), kNoSpace (8 are there); an error of came() or of
+  // the IOVAs it wants: it heard goes() for what it had heard of, and is not added.
+  Error add_listener(const MemoryListener& listener);
+  // It hears goes() for what is held, and nothing after that. kNotFound.
+  Error remove_listener(const char* name);
+  // Whoever must know for sure holds listeners_.mutex.
+  bool has_listeners() const { return !listeners_.empty(); }
+
   // ---- memory with a name ---------------------------------------------------------------------------------------------
 
   // Takes memory as alloc(request) does and names it; align 0: a cache line. Size 0: the largest free memory in one piece
@@ -269,10 +280,12 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Heap* next_in_list = nullptr;
 
  private:
+  void forget_listeners();
+  Error tell_new(const MemoryListener& listener) FM_EXCLUDES(listeners_.mutex);
   static Result<Heap*> build(const HeapConfig& config);
 
   // What the hot path reads of a slot: the caches of its home node, and those of all nodes.
-  struct View {
+  struct alignas(kSlotStride) View {
     Cache* local;
     Cache* all;
   };
@@ -367,6 +380,13 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Bytes room_to_grow(unsigned node) const;
   void prepare_books();
   Error install_region(const Region& region, unsigned node, const BroughtIovas* brought = nullptr);
+  void uninstall_region(RegionNumber number) FM_REQUIRES(listeners_.mutex);
+  Error prepare_iovas(RegionNumber number) FM_REQUIRES(listeners_.mutex);
+  void tell_all_go(unsigned listener, unsigned highest) FM_REQUIRES(listeners_.mutex);
+  Error tell_came(RegionNumber number) FM_REQUIRES(listeners_.mutex);
+  void tell_goes(RegionNumber number) FM_REQUIRES(listeners_.mutex);
+  MemoryEvent event_of(RegionNumber number) FM_REQUIRES(listeners_.mutex);
+  Error ask_listeners(NodeId node, Bytes size, Bytes held) FM_EXCLUDES(listeners_.mutex);
   bool release_empty_slabs(unsigned node, bool with_depots);
   bool reclaim_slow(unsigned node);
 
@@ -376,9 +396,10 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool bring_back_all(unsigned node);
   Error bring_back_region(RegionNumber number);
   Bytes release_free_regions(unsigned node, Bytes most);
-  bool take_out(RegionNumber number, Bytes keep);
-  void release_region(RegionNumber number);
+  bool take_out(RegionNumber number, Bytes keep) FM_REQUIRES(listeners_.mutex);
   Bytes discard_free_pages(unsigned node, Bytes most);
+  Error keep_regions_whole();
+  void let_regions_break() { whole_regions_.fetch_sub(1, std::memory_order_relaxed); }
 
   // Objects above the largest class.
   Need need_for(const Request& request) const;
@@ -451,6 +472,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool lost_ = false;  // in the child of a fork that did not inherit the regions. Written while no other thread runs
   mutable Mutex admin_{LockRank::kHeapAdmin};  // reserve, limits, trim
   mutable Mutex stats_{LockRank::kStats};      // nobody reads while a reset is halfway
+  std::atomic<unsigned> whole_regions_{0};     // relaxed: how many want no pages to go inside of regions
+  ListenerList listeners_;                     // of this process alone: a child of fork has none
 
   // Hot, read-only after creation but for one's own view. Not in the first line of a page, where large objects begin, and
   // at the start of a line, where smaller ones do, only what a well predicted branch waits for; see Cache.

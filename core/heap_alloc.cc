@@ -244,7 +244,7 @@ ErrorCode Heap::handle_free_slow(Handle handle, void* p) {
 
 ErrorCode Heap::push_slow(BinId id, void* p) {
   Slot* const s = own_slot_slow();
-  if (s == nullptr) return ErrorCode::kNotReady;
+  if (s == nullptr) return last_error().code;
   Strays strays;
   s->push_slow(bin(id), p, strays);
   const ErrorCode code = settle(strays, p);
@@ -303,6 +303,7 @@ ErrorCode Heap::settle_one(const Strays::Entry& stray) {
 
 void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
   if (p == nullptr) return alloc_with(size, align, 0);
+  if (refuse_in_callback() != ErrorCode::kOk) return nullptr;
   if (Heap* const owner = holds(p) ? nullptr : owner_of(p)) return owner->realloc(p, size, align);
   const std::size_t old_size = usable_size(p);
   if (old_size == 0) {

@@ -16,7 +16,7 @@ constexpr std::size_t kOnStack = 512;  // pointers gathered without memory of th
 
 ErrorCode Heap::alloc_bulk(void** ptrs, std::size_t n, std::size_t size, std::size_t align, unsigned flags,
                            NodeId node) {
-  if (is_absent()) return own_slot_slow(), ErrorCode::kNotReady;  // it says so
+  if (is_absent()) return own_slot_slow(), last_error().code;  // it says so
   ClassId size_class;
   if (const ErrorCode code = resolve(size, align, flags, size_class); code != ErrorCode::kOk) return code;
   if (ptrs == nullptr && n != 0) return fail(ErrorCode::kInvalid, "no array for %zu pointers", n);

@@ -88,6 +88,7 @@ Result<unsigned> Heap::place_for(Region& region, NodeId node) {
 }
 
 Error Heap::add_memory(const CallerMemory& memory) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   if (const Error error = check(memory); !error.ok()) return error;
   if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
   Region region = to_region(memory);
@@ -144,6 +145,7 @@ Result<RegionNumber> Heap::added_region(const void* base, Bytes size) const {
 }
 
 Error Heap::remove_memory(void* base, Bytes size) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const LockGuard guard(admin_);
   const Result<RegionNumber> found = added_region(base, size);
   if (!found.ok()) return found.error();
@@ -156,7 +158,8 @@ Error Heap::remove_memory(void* base, Bytes size) {
   release_empty_slabs(node, false);
   {
     const LockGuard growing(state_->nodes[node].growth);
-    if (take_out(number, {})) return release_region(number), Error{};
+    const LockGuard telling(listeners_.mutex);
+    if (take_out(number, {})) return {};
   }
   if (was_aside) set_aside(info);
   return make_error(ErrorCode::kBusy, "%zu KiB at %p: objects of it are in use, or in another thread's cache",
@@ -164,6 +167,7 @@ Error Heap::remove_memory(void* base, Bytes size) {
 }
 
 Error Heap::detach_memory(void* base, Bytes size) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const LockGuard guard(admin_);
   const Result<RegionNumber> found = added_region(base, size);
   if (!found.ok()) return found.error();
@@ -180,6 +184,7 @@ Error Heap::detach_memory(void* base, Bytes size) {
 }
 
 Error Heap::attach_memory(void* base, Bytes size) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const LockGuard guard(admin_);
   const Result<RegionNumber> found = added_region(base, size);
   if (!found.ok()) return found.error();

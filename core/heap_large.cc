@@ -195,7 +195,7 @@ ExtentIndex Heap::large_at(const void* p) const {
 }
 
 ErrorCode Heap::large_free_slow(ExtentIndex extent, void* p) {
-  if (own_slot_slow() == nullptr) return ErrorCode::kNotReady;
+  if (own_slot_slow() == nullptr) return last_error().code;
   Extent& e = state_->extents[extent];
   ExtentKind expected = ExtentKind::kLarge;
   // Of two threads that free it one has it.

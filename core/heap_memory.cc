@@ -17,7 +17,9 @@ constexpr std::uint64_t kBackoffShare = 20;          // ... so many times as lon
 static_assert(kPieceUnit.rep == kGranule);
 
 Error limit_reached(NodeId node, Bytes limit, Bytes held) {
-  return make_error(ErrorCode::kNoMemory, "the limit of node %u is reached: %zu KiB held, the limit is %zu KiB",
+  return make_error(ErrorCode::kNoMemory,
+                    "the limit of node %u is reached: %zu KiB held, the limit is %zu KiB; free objects, or "
+                    "raise the limit",
                     unsigned{node.rep}, held / kKiB, limit / kKiB);
 }
 
@@ -99,6 +101,7 @@ Error Heap::add_region(unsigned node, Bytes wanted, const Need& need) {
   const Bytes least = round_up(need.size(), unit);
   if (most < least) return limit_reached(id, pages.limit(), pages.held());
   Bytes size = std::clamp(round_up(wanted, unit), least, most);
+  if (const Error veto = ask_listeners(id, size, pages.held()); !veto.ok()) return veto;
   for (;;) {
     Result<Region> region = ask_backing(node, size, need);
     if (region.ok()) return install_region(*region, node);
@@ -136,6 +139,7 @@ Error Heap::install_region(const Region& region, unsigned node, const BroughtIov
   FM_CHECK(is_power_of_two(region.page_size.rep) && region.page_size <= region.size);
   const Bytes map_bytes{granules * sizeof(std::uint16_t)};
   const Bytes extent_bytes{granules * sizeof(Extent)};
+  const LockGuard telling(listeners_.mutex);
   const bool map_open = state_->arena.open_table(map_.entries(first), map_bytes);
   const bool both_open = map_open && state_->arena.open_table(&state_->extents[first], extent_bytes);
   const auto unit =
@@ -149,9 +153,26 @@ Error Heap::install_region(const Region& region, unsigned node, const BroughtIov
   }
   for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = number;
   add_leak_root(region.base, region.size);
+  if (const Error veto = tell_came(number); !veto.ok()) {
+    uninstall_region(number);
+    return veto;
+  }
   state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes, region.zeroed);
   state_->nodes[node].note_arrival();
   return {};
+}
+
+// Nothing lies in it any more.
+void Heap::uninstall_region(RegionNumber number) {
+  const Region region = state_->regions[number].region;
+  const std::size_t first = map_.granule_of(region.base);
+  const std::size_t granules = region.size.rep / kGranule;
+  for (std::size_t g = 0; g < granules; ++g) state_->extents[static_cast<ExtentIndex>(first + g)].region = kNoRegion;
+  state_->arena.close_table(Bytes{granules * (sizeof(std::uint16_t) + sizeof(Extent))});
+  const bool its_own = state_->regions[number].owner.load(std::memory_order_relaxed) == Owner::kBacking;
+  state_->regions.remove(number);
+  remove_leak_root(region.base, region.size);
+  if (its_own) backing_->release(region);
 }
 
 // Before memory is called short: every cache and every depot of the node back into slabs, every empty slab to the page
@@ -174,14 +195,18 @@ bool Heap::reclaim_slow(unsigned node) {
 // ---- what users ask for -----------------------------------------------------------------------------------------------
 
 Error Heap::reserve(Bytes size, NodeId node) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const Place asked = node == kAnyNode ? Place{-1, false} : place(node);
   const int only = asked.first;
   if (node != kAnyNode && only < 0) return no_place(node);
   if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
   if (size > backing_->window().size()) {
-    return make_error(ErrorCode::kNoMemory, "%zu MiB asked, the heap has address space for %zu MiB", size / kMiB,
-                      backing_->window().size() / kMiB);
+    return make_error(ErrorCode::kNoMemory,
+                      "%zu MiB asked, the heap has address space for %zu MiB: create it with a larger "
+                      "address_space",
+                      size / kMiB, backing_->window().size() / kMiB);
   }
+  claim_thread_slot();  // prepare_books() opens it, and the table of slots comes before admin_
   const LockGuard guard(admin_);
   const unsigned from = only < 0 ? home() : static_cast<unsigned>(only);
   const NodeState& first = state_->nodes[from];
@@ -222,6 +247,7 @@ Error Heap::reserve(Bytes size, NodeId node) {
 // class need.
 void Heap::prepare_books() {
   for (unsigned i = 1; i <= state_->regions.highest(); ++i) {
+    const LockGuard telling(listeners_.mutex);  // it stays
     const RegionInfo& info = state_->regions[static_cast<RegionNumber>(i)];
     if (!info.present) continue;
     const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
@@ -235,10 +261,11 @@ void Heap::prepare_books() {
     books += (Magazine::size(size_class.magazine) * 3 + slab::bitmap_bytes(size_class)) * node_count_;
   }
   state_->arena.prepare(books);
-  own_slot_slow();
+  if (thread_slot() != kNoSlot) own_slot_slow();
 }
 
 Error Heap::set_limit(Bytes limit, NodeId node) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const Place asked = node == kAnyNode ? Place{-1, false} : place(node);
   const int only = asked.first;
   if (node != kAnyNode && only < 0) return no_place(node);
@@ -254,6 +281,7 @@ Error Heap::set_limit(Bytes limit, NodeId node) {
 }
 
 void Heap::set_total_limit(Bytes limit) {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   const LockGuard guard(admin_);
   state_->account.limit.store(limit.rep, std::memory_order_relaxed);
   for (unsigned n = 0; n < node_count_; ++n) {
@@ -277,6 +305,7 @@ Result<Bytes> Heap::limit(NodeId node) const {
 
 // Who flushes wants others to have the memory, of whatever class: depots do not keep it either.
 void Heap::flush() {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   if (thread_slot() != kNoSlot) flush_slot(thread_slot());
   if (lost_) return;
   for (unsigned n = 0; n < node_count_; ++n) {

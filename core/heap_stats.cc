@@ -54,13 +54,14 @@ void Heap::add_memory_held(HeapStats& s) const {
 }
 
 HeapStats Heap::stats() const {
+  if (refuse_in_callback() != ErrorCode::kOk) return {};
   const LockGuard guard(stats_);
   HeapStats s;
   for (unsigned c = 1; c <= state_->classes.count; ++c) {
     const Result<ClassStats> of_class = class_stats_locked(state_->classes.classes[c].size);
     const ClassStats& k = of_class.value();
-    s.in_use += Bytes{k.in_use * k.size};
-    s.cached += Bytes{k.cached * k.size};
+    s.in_use += Bytes{static_cast<std::size_t>(k.in_use) * k.size};
+    s.cached += Bytes{static_cast<std::size_t>(k.cached) * k.size};
     s.allocs += k.alloc_hits + k.alloc_misses;
     s.frees += k.free_hits + k.free_misses;
     s.nomem += k.nomem;
@@ -86,6 +87,7 @@ HeapStats Heap::stats() const {
 }
 
 Result<ClassStats> Heap::class_stats(std::size_t class_size) const {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const LockGuard guard(stats_);
   return class_stats_locked(class_size);
 }
@@ -124,6 +126,7 @@ Result<ClassStats> Heap::class_stats_locked(std::size_t class_size) const {
 }
 
 Result<SlotStats> Heap::slot_stats(unsigned id) const {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const Slot* const s = id < kMaxSlots ? slot(id) : nullptr;
   if (s == nullptr) return no_slot(id);
   const LockGuard guard(stats_);
@@ -131,6 +134,7 @@ Result<SlotStats> Heap::slot_stats(unsigned id) const {
 }
 
 Result<SlotStats> Heap::slot_class_stats(unsigned id, std::size_t class_size) const {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const Slot* const s = id < kMaxSlots ? slot(id) : nullptr;
   if (s == nullptr) return no_slot(id);
   const ClassId c = class_of_size(class_size);
@@ -179,7 +183,7 @@ Result<NodeStats> Heap::node_stats(NodeId node) const {
   s.node = node;
   s.backing = pages.held();
   s.slabs = pages.used();
-  s.free = Bytes{less(s.backing.rep, s.slabs.rep)};
+  s.free = s.backing - std::min(s.backing, s.slabs);
   s.metadata = pages.books();
   s.limit = pages.limit();
   s.regions = pages.regions();
@@ -187,6 +191,7 @@ Result<NodeStats> Heap::node_stats(NodeId node) const {
 }
 
 Result<MemoryStats> Heap::memory_stats(NodeId node) const {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const int only = node == kAnyNode ? -1 : node_index(node);
   if (node != kAnyNode && only < 0 && !has_kind(node)) return no_place(node);
   MemoryStats sum;
@@ -197,7 +202,7 @@ Result<MemoryStats> Heap::memory_stats(NodeId node) const {
     MemoryStats s;
     s.free = counts.free;
     s.large = Bytes{from.large.bytes.load(std::memory_order_relaxed)};
-    s.slabs = Bytes{less(counts.used.rep, s.large.rep)};
+    s.slabs = counts.used - std::min(counts.used, s.large);
     s.total = s.slabs + s.large + s.free;
     s.largest_free = counts.largest_free;
     s.away = counts.absent;
@@ -227,6 +232,7 @@ std::size_t Heap::regions(std::span<RegionStats> out) const {
 }
 
 void Heap::reset_stats() {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   const LockGuard guard(stats_);
   for (unsigned id = 0; id < kMaxSlots; ++id) {
     if (Slot* const s = slot(id)) s->reset_counts(state_->bin_count());

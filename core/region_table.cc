@@ -33,6 +33,7 @@ RegionNumber RegionTable::add(const Region& region, unsigned node, std::uint32_t
   info.unit = unit;
   info.pinned.store(false, std::memory_order_relaxed);
   info.page_shift = static_cast<unsigned>(std::countr_zero(region.page_size.rep));
+  info.table = nullptr;
   info.iova.store(IovaState::kUnknown, std::memory_order_relaxed);
   info.owner.store(brought != nullptr ? Owner::kCaller : Owner::kBacking, std::memory_order_relaxed);
   if (brought != nullptr && !know(info, *brought)) return kNoRegion;
@@ -61,8 +62,9 @@ bool RegionTable::know(RegionInfo& info, const BroughtIovas& brought) {
 void RegionTable::remove(RegionNumber number) {
   const LockGuard guard(mutex_);
   RegionInfo& info = (*this)[number];
-  if (info.iova.load(std::memory_order_relaxed) == IovaState::kTable) {
+  if (info.table != nullptr) {
     arena_->recycle(info.table, Bytes{info.region.size / info.region.page_size * sizeof(Iova)});
+    info.table = nullptr;
   }
   info.iova.store(IovaState::kUnknown, std::memory_order_relaxed);
   info.present.store(false, std::memory_order_relaxed);
@@ -87,6 +89,20 @@ Iova RegionTable::iova_of(RegionNumber number, const void* p, Backing& backing, 
     error = ask(info, backing);
     if (!error.ok()) return kBadIova;
   }
+}
+
+Result<std::span<const Iova>> RegionTable::pages_of(RegionNumber number, Backing& backing) {
+  RegionInfo& info = (*this)[number];
+  Error error;
+  if (iova_of(number, info.region.base, backing, error) == kBadIova) return error;
+  const std::size_t pages = info.region.size / info.region.page_size;
+  if (info.table == nullptr) {  // one run: it gets a table all the same, so that there is one when the region goes
+    auto* const table = static_cast<Iova*>(arena_->take(Bytes{pages * sizeof(Iova)}));
+    if (table == nullptr) return make_error(ErrorCode::kNoMemory, "no memory for a table of %zu IOVAs", pages);
+    for (std::size_t i = 0; i < pages; ++i) table[i] = Iova{info.run.rep + i * info.region.page_size.rep};
+    info.table = table;
+  }
+  return std::span<const Iova>(info.table, pages);
 }
 
 // What was unavailable may be there by now (a right granted, a limit raised): it is asked again each time.
@@ -125,7 +141,8 @@ Error RegionTable::renew(RegionNumber number, Bytes offset, Bytes size, Backing&
   part.base = static_cast<std::byte*>(part.base) + offset.rep;
   part.size = size;
   const bool one_run = is_one_run(number);
-  Iova* table = one_run ? static_cast<Iova*>(arena_->take(table_bytes)) : info.table;
+  const bool fresh = info.table == nullptr;  // pages_of() may have made one of a run, too
+  Iova* const table = fresh ? static_cast<Iova*>(arena_->take(table_bytes)) : info.table;
   if (table == nullptr) return make_error(ErrorCode::kNoMemory, "no memory for a table of %zu IOVAs", pages);
   Iova* const first = table + offset / page;
   const Error error = backing.iova(part, {first, size / page});
@@ -135,7 +152,7 @@ Error RegionTable::renew(RegionNumber number, Bytes offset, Bytes size, Backing&
     stays = first[i].rep == info.run.rep + offset.rep + i * page.rep;
   }
   if (stays || !error.ok()) {
-    arena_->recycle(table, table_bytes);
+    if (fresh) arena_->recycle(table, table_bytes);
     return error;
   }
   for (std::size_t i = 0; i < pages; ++i) {

@@ -44,7 +44,7 @@ struct RegionInfo {
   std::atomic<bool> present;  // release: publishes region, node and page_shift; pairs with Heap::release_free_regions()
   std::atomic<IovaState> iova;  // release: publishes run and table; pairs with RegionTable::iova_of()
   Iova run;                     // kOneRun: of the first byte
-  Iova* table;                  // kTable: of each page
+  Iova* table;                  // of each page: kTable, or pages_of() was asked
   std::atomic<Owner> owner;     // writer: under Heap::admin_. relaxed: a hint for who does not hold it
 };
 
@@ -70,6 +70,8 @@ class RegionTable {
   }
   // Part of the region has other pages than before; nobody has any of it yet.
   Error renew(RegionNumber number, Bytes offset, Bytes size, Backing& backing) FM_EXCLUDES(mutex_);
+  // One IOVA for each page, which stay until the region goes; for the one caller at a time that tells listeners.
+  Result<std::span<const Iova>> pages_of(RegionNumber number, Backing& backing) FM_EXCLUDES(mutex_);
   bool is_one_run(RegionNumber number) {
     return (*this)[number].iova.load(std::memory_order_acquire) == IovaState::kOneRun;
   }

@@ -119,7 +119,7 @@ class Backing {
 
   // Fills one IOVA for each page of the region (pages.size() == region.size / region.page_size), and from then on the
   // pages keep them, unless they are discarded. kUnsupported or kPermission when they cannot be told. Called on first
-  // need; again after an error, and after a restore().
+  // need; again after an error, and after a restore(). What is discarded at the time gets kBadIova.
   // May clear region.inherited_by_fork: a page that must keep its frame cannot be copied on write.
   virtual Error iova(Region& region, std::span<Iova> pages) = 0;
 };

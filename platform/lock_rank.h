@@ -16,6 +16,7 @@ enum class LockRank : std::uint8_t {
   kStats,        // one heap's statistics are read, or their baselines set
   kZones,        // one heap's named zones
   kGrowth,       // one thread at a time grows a node
+  kListeners,    // a region comes or goes, and who listens is told
   kRefusal,      // why a node did not grow
   kBacking,      // a backing's own books
   kRegionTable,  // one heap's regions and their IOVAs

@@ -19,7 +19,7 @@ using test::CHeap;
 
 #define AT(type, field, offset) static_assert(offsetof(type, field) == (offset), #type "." #field)
 
-static_assert(sizeof(fastmem_config_t) == 72);
+static_assert(sizeof(fastmem_config_t) == 144);
 AT(fastmem_config_t, struct_size, 0);
 AT(fastmem_config_t, version, 4);
 AT(fastmem_config_t, pages, 8);
@@ -32,6 +32,17 @@ AT(fastmem_config_t, address_space, 40);
 AT(fastmem_config_t, limit_per_node, 48);
 AT(fastmem_config_t, first_region, 56);
 AT(fastmem_config_t, cache_budget, 64);
+AT(fastmem_config_t, files, 72);
+AT(fastmem_config_t, keep_files, 76);
+AT(fastmem_config_t, directory, 80);
+AT(fastmem_config_t, file_prefix, 88);
+AT(fastmem_config_t, preallocate, 96);
+AT(fastmem_config_t, base_address, 104);
+AT(fastmem_config_t, locked, 112);
+AT(fastmem_config_t, prefault, 116);
+AT(fastmem_config_t, prefault_threads, 120);
+AT(fastmem_config_t, progress, 128);
+AT(fastmem_config_t, progress_context, 136);
 
 static_assert(sizeof(fastmem_segment_t) == 16);
 AT(fastmem_segment_t, iova, 0);
@@ -110,8 +121,29 @@ AT(fastmem_zone_t, flags, 76);
 
 static_assert(FASTMEM_ANY_KIND == 4 && FASTMEM_KIND_ONLY_NAMED == 1 && FASTMEM_KIND_BROUGHT == 2);
 static_assert(FASTMEM_MEMORY_ZEROED == 1 && FASTMEM_MEMORY_IOVA_VA == 2 && FASTMEM_MEMORY_FORK == 4);
+static_assert(sizeof(fastmem_memory_t) == 64);
+AT(fastmem_memory_t, node, 4);
+AT(fastmem_memory_t, base, 8);
+AT(fastmem_memory_t, size, 16);
+AT(fastmem_memory_t, page_size, 24);
+AT(fastmem_memory_t, iovas, 32);
+AT(fastmem_memory_t, pages, 40);
+AT(fastmem_memory_t, fd_offset, 48);
+AT(fastmem_memory_t, fd, 56);
+
+static_assert(sizeof(fastmem_listener_t) == 56);
+AT(fastmem_listener_t, flags, 4);
+AT(fastmem_listener_t, name, 8);
+AT(fastmem_listener_t, context, 16);
+AT(fastmem_listener_t, came, 24);
+AT(fastmem_listener_t, goes, 32);
+AT(fastmem_listener_t, may_grow, 40);
+AT(fastmem_listener_t, removed, 48);
+
+static_assert(FASTMEM_LISTEN_IOVAS == 1);
 static_assert(sizeof(fastmem_handle_t) == 4);
 static_assert(FASTMEM_PAGES_4K == 4 && FASTMEM_IOVA_NONE == 3 && FASTMEM_PROFILE_RFC == 1 && FASTMEM_MISUSE_ABORT == 1);
+static_assert(FASTMEM_FILES_NONE == 0 && FASTMEM_FILES_MEMFD == 1 && FASTMEM_FILES_LIST == 3);
 static_assert(FASTMEM_ZERO == 1 && FASTMEM_STRICT == 2 && FASTMEM_NODE_ANY == -1);
 static_assert(FASTMEM_LOG_INFO == 0 && FASTMEM_LOG_WARNING == 1 && FASTMEM_LOG_ERROR == 2);
 
@@ -130,6 +162,16 @@ TEST_CASE("fastmem_config_init sets the documented defaults") {
   CHECK(config.limit_per_node == FASTMEM_UNLIMITED);
   CHECK(config.first_region == 4 * test::kMegabyte);
   CHECK(config.cache_budget == 128 * test::kMegabyte);
+  CHECK(config.files == FASTMEM_FILES_NONE);
+  CHECK(config.keep_files == 0);
+  CHECK(config.directory == nullptr);
+  CHECK(config.file_prefix == nullptr);
+  CHECK(config.preallocate == 0);
+  CHECK(config.base_address == 0);
+  CHECK(config.locked == 0);
+  CHECK(config.prefault == 0);
+  CHECK(config.prefault_threads == 0);
+  CHECK((config.progress == nullptr));
   fastmem_config_init(nullptr);  // does nothing
 }
 
