@@ -565,7 +565,7 @@ typedef struct fastmem_memory_kind {
   uint32_t struct_size; /**< set by fastmem_kind_init(); the same for all kinds of an array */
   uint32_t pages;       /**< enum fastmem_pages */
   const char *tag;      /**< 1 .. 15 characters, unique in its heap; copied */
-  uint32_t locked;      /**< 1: locked in memory. Hugetlb pages always are */
+  uint32_t locked;      /**< as fastmem_config_t's. Hugetlb pages always are */
   int32_t node;         /**< where all of it lies; FASTMEM_NODE_ANY: each node of the machine has some */
   uint32_t flags;       /**< enum fastmem_kind_flags */
   uint32_t reserved;    /**< 0 */
@@ -575,8 +575,9 @@ typedef struct fastmem_memory_kind {
 FASTMEM_API void fastmem_kind_init(fastmem_kind_t *kind, const char *tag);
 
 /**
- * Creates a heap of n kinds of memory (1 .. 63; kinds times nodes at most 64). The configuration's `pages` says nothing; the
- * rest is for every kind. NULL config: the defaults.
+ * Creates a heap of n kinds of memory (1 .. 63; kinds times nodes at most 64). The configuration's `pages` and `locked` say
+ * nothing; the base address is the first kind's, names of files get the tag behind the prefix, and the rest, `preallocate`
+ * too, is for each kind. NULL config: the defaults.
  * @return NULL and errno as fastmem_heap_create(); also EINVAL (no kind, a tag that is empty, too long or there twice, a
  *   first kind that is only for who names it, too many nodes), ENODEV (a kind's node is not there)
  */

@@ -52,7 +52,7 @@ inline constexpr int kFullPressure = core::kFullPressure;  ///< hardly anything 
 struct Kind {
   const char* tag = "";  ///< 1 .. 15 characters, unique in the heap
   PageKind pages = PageKind::kAuto;
-  bool locked = false;           ///< small pages, too, are locked in memory
+  bool locked = false;           ///< as Config's
   NodeId node = kAnyNode;        ///< of the machine, where all of it lies; kAnyNode: every node has some
   bool only_when_named = false;  ///< never stands in for another kind; not the first one
   bool brought = false;          ///< has what Heap::add_memory() brings, and nothing else
@@ -90,7 +90,8 @@ struct Config {
   const Topology* topology = nullptr;  ///< nullptr: this machine
   std::chrono::milliseconds decay{0};  ///< Heap::set_decay()
   PressureConfig pressure = {};             ///< when the kernel is to call: microseconds of stall within a window
-  /// Kinds of memory, the default one first, instead of `pages`; looked at while the heap is made. Empty: there is one.
+  /// Kinds of memory, the default one first, instead of `pages` and `locked`; looked at while the heap
+  /// is made. Empty: there is one.
   std::span<const Kind> kinds = {};
 };
 

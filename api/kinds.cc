@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstring>
 
 #include "api/default_heap.h"
@@ -11,17 +12,17 @@
 namespace fastmem {
 namespace {
 
-// Hugetlb pages are never swapped out: they are locked as they are.
-Error check_locked(const Kind& kind) {
-  if (!kind.locked || kind.pages == PageKind::kHuge1G || kind.pages == PageKind::kHuge2M) return {};
-  return make_error(ErrorCode::kUnsupported, "kind %s: only 1 GiB and 2 MiB hugetlb pages are locked", kind.tag);
-}
-
-Result<std::unique_ptr<Backing>> make_one(const Kind& kind, const Config& config, const Topology& machine) {
+// What one heap has once, the kinds cannot share: the first one begins at the base address, and each has files of its own.
+Result<std::unique_ptr<Backing>> make_one(const Kind& kind, bool first, const Config& config, const Topology& machine) {
   if (kind.brought) return make_caller_backing();
-  if (const Error error = check_locked(kind); !error.ok()) return error;
   Config its = config;
   its.pages = kind.pages;
+  its.locked = kind.locked;
+  if (!first) its.base_address = 0;
+  char prefix[80];
+  std::snprintf(prefix, sizeof(prefix), "%s_%s", config.file_prefix != nullptr ? config.file_prefix : "fastmem",
+                kind.tag);
+  its.file_prefix = prefix;
   return make_backing(its, machine);
 }
 
@@ -43,7 +44,7 @@ Result<std::unique_ptr<KindsBacking>> make_kinds(const Config& config, const Top
     if (length == 0 || length > kLongestTag) {
       return make_error(ErrorCode::kInvalid, "kind %zu of memory: a tag has 1 to %u characters", k, kLongestTag);
     }
-    auto backing = make_one(kind, config, machine);
+    auto backing = make_one(kind, k == 0, config, machine);
     if (!backing.ok()) return with_tag(kind.tag, backing.error());
     std::memcpy(made[k].tag, kind.tag, length);
     made[k].backing = std::move(backing.value());

@@ -88,6 +88,7 @@ Result<unsigned> Heap::place_for(Region& region, NodeId node) {
 }
 
 Error Heap::add_memory(const CallerMemory& memory) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   if (const Error error = check(memory); !error.ok()) return error;
   if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
   Region region = to_region(memory);
@@ -144,6 +145,7 @@ Result<RegionNumber> Heap::added_region(const void* base, Bytes size) const {
 }
 
 Error Heap::remove_memory(void* base, Bytes size) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const LockGuard guard(admin_);
   const Result<RegionNumber> found = added_region(base, size);
   if (!found.ok()) return found.error();
@@ -165,6 +167,7 @@ Error Heap::remove_memory(void* base, Bytes size) {
 }
 
 Error Heap::detach_memory(void* base, Bytes size) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const LockGuard guard(admin_);
   const Result<RegionNumber> found = added_region(base, size);
   if (!found.ok()) return found.error();
@@ -181,6 +184,7 @@ Error Heap::detach_memory(void* base, Bytes size) {
 }
 
 Error Heap::attach_memory(void* base, Bytes size) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const LockGuard guard(admin_);
   const Result<RegionNumber> found = added_region(base, size);
   if (!found.ok()) return found.error();

@@ -12,6 +12,7 @@ constexpr std::size_t kLeastZoneAlign = 64;  // a cache line, when 0 is asked
 }  // namespace
 
 Error Heap::zone_reserve(const char* name, const Request& request, Zone& out) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   if (is_absent() || lost_) return own_slot_slow(), last_error();  // says so
   unsigned number = 0;
   if (const Error error = state_->zones.claim(name, number); !error.ok()) return error;
@@ -37,6 +38,7 @@ Error Heap::zone_reserve(const char* name, const Request& request, Zone& out) {
 }
 
 Error Heap::zone_free(const char* name) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   if (is_absent() || lost_) return own_slot_slow(), last_error();
   Zone zone;
   const Error error = state_->zones.take_out(name, zone);

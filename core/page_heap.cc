@@ -343,10 +343,11 @@ PageHeapCounts PageHeap::counts() const {
 
 std::uint32_t PageHeap::largest(std::uint32_t align) const {
   const LockGuard guard(mutex_);
+  const FreeExtents& lists = free_;
   std::uint32_t largest = 0;
-  free_.each(*extents_, [&](ExtentIndex i) {
+  lists.each(*extents_, [&](ExtentIndex i) {
     const std::uint32_t granules = (*extents_)[i].granules;
-    largest = std::max(largest, granules - std::min(granules, free_.padding(i, align)));
+    largest = std::max(largest, granules - std::min(granules, lists.padding(i, align)));
   });
   return largest;
 }

@@ -37,8 +37,9 @@ class CallerBacking final : public Backing {
 }  // namespace
 
 AddressRange whole_address_space() {
-  if constexpr (sizeof(void*) == 8) return {0, std::uintptr_t{1} << 47};
-  return {0, round_down(~std::uintptr_t{0}, kRegionUnit.rep)};
+  constexpr unsigned kBits = sizeof(void*) == 8 ? 47 : 32;
+  constexpr std::uint64_t kEnd = (std::uint64_t{1} << kBits) - (kBits == 32 ? kRegionUnit.rep : 0);
+  return {0, static_cast<std::uintptr_t>(kEnd)};
 }
 
 Result<std::unique_ptr<Backing>> make_caller_backing(AddressRange window) {

@@ -158,6 +158,23 @@ TEST_CASE("a kind of memory that the caller brings") {
   munmap(memory, 4 * kMegabyte);
 }
 
+TEST_CASE("locked, ordinary and memfd memory side by side") {
+  fastmem_kind_t locked = kind("locked");
+  locked.locked = 1;
+  fastmem_config_t config = test::small_config();
+  config.address_space = 256 * kMegabyte;
+  const fastmem_kind_t kinds[] = {kind("normal"), locked};
+  for (const unsigned files : {FASTMEM_FILES_NONE, FASTMEM_FILES_MEMFD}) {
+    config.files = files;
+    fastmem_heap_t* const heap = fastmem_heap_create_kinds(&config, kinds, 2);
+    REQUIRE_MESSAGE(heap != nullptr, error_text());
+    void* const p = fastmem_heap_alloc_on(heap, 1000, 0, 0, fastmem_kind(heap, "locked"));  // prefers it
+    CHECK(p != nullptr);
+    CHECK(fastmem_heap_free(heap, p) == 0);
+    CHECK(fastmem_heap_destroy(heap) == 0);
+  }
+}
+
 TEST_CASE("what is refused") {
   const auto refused = [](const std::vector<fastmem_kind_t>& kinds, int why) {
     errno = 0;
