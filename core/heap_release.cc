@@ -158,6 +158,7 @@ Error Heap::bring_back_region(RegionNumber number) {
 }
 
 Error Heap::set_floor(Bytes floor, NodeId node) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const Place asked = node == kAnyNode ? Place{-1, false} : place(node);
   const int only = asked.first;
   if (node != kAnyNode && only < 0) return no_place(node);

@@ -367,6 +367,12 @@ void call_everything(Heap& heap, Handle handle, void* object, void* sized, void*
   CHECK(heap.realloc(nullptr, 5000, 0) == nullptr);
   CHECK(heap.realloc(object, 0, 0) == nullptr);
   CHECK(refused());
+  const auto first = *static_cast<unsigned char*>(object);
+  CHECK(heap.free_sensitive(object) == ErrorCode::kReentered);
+  CHECK(*static_cast<unsigned char*>(object) == first);
+  CHECK(heap.set_floor(Bytes{}, kAnyNode).code == ErrorCode::kReentered);
+  heap.set_total_limit(kMiB);
+  CHECK(refused());
   CHECK(heap.reserve(kMiB * 2, kAnyNode).code == ErrorCode::kReentered);
   CHECK(heap.set_limit(kMiB, kAnyNode).code == ErrorCode::kReentered);
   CHECK(heap.trim() == Bytes{});
@@ -406,6 +412,10 @@ TEST_CASE("no callback reaches a heap, its own or another, and everything works 
   for (unsigned i = 0; i < 32; ++i) CHECK(heap->free(warm[i]) == ErrorCode::kOk);
   warm.erase(warm.begin(), warm.begin() + 32);
   void* const others = other->alloc(100);
+  CHECK(heap->iova_of(object) != kBadIova);  // from now on they are known
+  CHECK(other->iova_of(others) != kBadIova);
+  std::memset(object, 0x5a, 100);
+  std::memset(others, 0x5a, 100);
   Recorder a(heap);
   unsigned calls = 0;
   const auto reenter = [&] {
@@ -437,6 +447,8 @@ TEST_CASE("no callback reaches a heap, its own or another, and everything works 
 TEST_CASE("goes() does not reach the heap, while it trims, loses the listener or comes to its end") {
   TestHeap heap;
   void* const object = heap->alloc(100);
+  std::memset(object, 0x5a, 100);
+  CHECK(heap->iova_of(object) != kBadIova);
   const Result<Handle> handle = heap->handle(100, 0, kAnyNode);
   unsigned calls = 0;
   Recorder a(heap);
@@ -496,6 +508,19 @@ TEST_CASE("growth by several threads and nodes while listeners come and go") {
   heap.check_laws(0);
   heap->trim();
   CHECK(always.held.empty());
+}
+
+TEST_CASE("a device address that nobody asked for is not asked for in a callback") {
+  TestHeap heap;
+  void* const object = heap->alloc(100);
+  Recorder a(heap);
+  a.on_came = [&] {
+    CHECK(heap->iova_of(object) == kBadIova);
+    CHECK(last_error().code == ErrorCode::kReentered);
+    return Error{};
+  };
+  CHECK(heap->add_listener(a.listener()).ok());
+  CHECK(heap->iova_of(object) != kBadIova);
 }
 
 TEST_CASE("a child of fork has no listeners, and its memory goes without a word; the parent's still listen") {
