@@ -168,16 +168,7 @@ Result<KindStats> Heap::kind_stats(NodeId node) const {
 // Of a whole kind, its nodes together.
 Result<NodeStats> Heap::node_stats(NodeId node) const {
   const int index = node_index(node);
-  if (index < 0) {
-    const Result<KindStats> all = kind_stats(node);
-    if (!all.ok()) return all.error();
-    const KindStats& k = all.value();
-    NodeStats s{node, k.backing, k.slabs, k.free, {}, k.limit, k.regions};
-    for (unsigned n = 0; n < node_count_; ++n) {
-      if (akin(n, node)) s.metadata += state_->nodes[n].pages.books();
-    }
-    return s;
-  }
+  if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
   const PageHeap& pages = state_->nodes[index].pages;
   NodeStats s;
   s.node = node;
