@@ -157,7 +157,7 @@ Result<KindStats> Heap::kind_stats(NodeId node) const {
     sum.served_for_others += state.served_for_others.load(std::memory_order_relaxed);
     sum.backing += held;
     sum.slabs += used;
-    sum.free += Bytes{less(held.rep, used.rep)};
+    sum.free += held - std::min(held, used);
     sum.limit = std::min(sum.limit, state.pages.limit());
     sum.regions += state.pages.regions();
     ++sum.nodes;
