@@ -2,6 +2,7 @@
 // api/c_api.cc -- floor 3 (api). fastmem.h: heaps and objects. The default heap's alloc and free are the hot ones.
 #include "api/c_api.h"
 
+#include <chrono>
 #include <cstddef>
 #include <new>
 #include <utility>
@@ -241,6 +242,8 @@ bool fastmem::c_api::to_config(const fastmem_config_t* given, Config& config) {
   config.prefault_threads = c.prefault_threads;
   config.progress = c.progress;
   config.progress_context = c.progress_context;
+  config.decay = std::chrono::milliseconds(c.decay_ms);
+  config.pressure = {.some_us = c.pressure_some_us, .full_us = c.pressure_full_us, .window_us = c.pressure_window_us};
   return true;
 }
 
@@ -255,6 +258,10 @@ void fastmem_config_init(fastmem_config_t* config) {
   config->limit_per_node = defaults.limit_per_node.rep;
   config->first_region = defaults.first_region.rep;
   config->cache_budget = defaults.cache_budget.rep;
+  config->decay_ms = static_cast<uint32_t>(defaults.decay.count());
+  config->pressure_some_us = defaults.pressure.some_us;
+  config->pressure_full_us = defaults.pressure.full_us;
+  config->pressure_window_us = defaults.pressure.window_us;
 }
 
 fastmem_heap_t* fastmem_heap_create(const fastmem_config_t* config) {

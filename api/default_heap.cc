@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "api/default_heap.h"
 
+#include <algorithm>
+#include <chrono>
+#include <limits>
 #include <new>
 
 #include "api/kinds.h"
@@ -64,6 +67,9 @@ Result<core::Heap*> make_heap(const Config& config, bool finds_named) {
   made.first_region = config.first_region;
   made.cache_budget = config.cache_budget;
   made.limit_per_node = config.limit_per_node;
+  made.decay_ms = static_cast<std::uint32_t>(
+      std::clamp<std::chrono::milliseconds::rep>(config.decay.count(), 0, std::numeric_limits<std::uint32_t>::max()));
+  made.pressure = config.pressure;
   made.finds_named = finds_named;
   Result<core::Heap*> heap = core::Heap::create(made);
   if (heap.ok()) limit_kinds(*heap.value(), config);

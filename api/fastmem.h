@@ -126,6 +126,10 @@ typedef struct fastmem_config {
   uint32_t reserved;           /**< 0 */
   fastmem_progress_t progress; /**< NULL: nobody is told */
   void *progress_context;
+  uint32_t decay_ms;     /**< fastmem_set_decay(): 0, off */
+  uint32_t pressure_some_us; /**< the kernel calls when some thread waited so long for memory in a window: 200 ms ... */
+  uint32_t pressure_full_us; /**< ... or all threads did: 100 ms. 0: it does not */
+  uint32_t pressure_window_us; /**< 2 s; 500 ms to 10 s. What is no multiple of 2 s needs rights. 0: it never calls */
 } fastmem_config_t;
 
 FASTMEM_API void fastmem_config_init(fastmem_config_t *config);
@@ -298,14 +302,84 @@ FASTMEM_API void fastmem_flush(fastmem_heap_t *heap);
  * inside of the others. @return bytes given back */
 FASTMEM_API size_t fastmem_trim(fastmem_heap_t *heap);
 
+/** The same until about `bytes` have gone. */
+FASTMEM_API size_t fastmem_trim_bytes(fastmem_heap_t *heap, size_t bytes);
+
+/** So much stays held of the node (FASTMEM_NODE_ANY: of each), whatever goes back; taken now where it is not. 0,
+ * -ENOMEM, -ENODEV */
+FASTMEM_API int fastmem_set_floor(fastmem_heap_t *heap, size_t bytes, int node);
+
+/** Most bytes the heap may use of all nodes together, as fastmem_set_limit(). @return 0 */
+FASTMEM_API int fastmem_set_total_limit(fastmem_heap_t *heap, size_t bytes);
+
+/* ---- memory that comes ahead of need and goes by itself -------------------------------------------------------------
+ * Done by whoever maintains the heap: its own thread (fastmem_maintainer_start()), or one of yours that loops on
+ * fastmem_maintain(). Where nobody does, threads that miss in their caches tell about watermarks and give back what is
+ * due, a little at a time; nothing grows ahead of need.
+ * Callbacks are called with no lock of the heap held, on the thread that does so. They may allocate and free, but not
+ * maintain, press, start, stop (-EDEADLK), or destroy the heap. One that is replaced may run once more. */
+
+#define FASTMEM_BELOW_LOW 1
+#define FASTMEM_ABOVE_HIGH 2
+
+/** event: FASTMEM_BELOW_LOW or FASTMEM_ABOVE_HIGH; bytes_free: what the node had free then. */
+typedef void (*fastmem_watermark_t)(int event, int node, size_t bytes_free, void *context);
+
+/**
+ * Marks of a node's free memory (FASTMEM_NODE_ANY: of each node's), of that which lies in no slab and no object. Below
+ * `low`, and before where the rate of use says so, more comes in the background, its pages too; above `high` the surplus
+ * goes back, not below the floor. Each crossing is told once, and again only after free memory was an eighth of the mark
+ * on its other side. 0 and FASTMEM_UNLIMITED: no such mark.
+ * @return 0, -EINVAL (high is not 64 KiB above low), -ENODEV
+ */
+FASTMEM_API int fastmem_set_watermarks(fastmem_heap_t *heap, size_t low, size_t high, int node);
+/** NULL: nobody is told. */
+FASTMEM_API void fastmem_on_watermark(fastmem_heap_t *heap, fastmem_watermark_t callback, void *context);
+
+/**
+ * Free memory beyond the floor and the low mark that stays free goes back to the system: of what was free all the time,
+ * a share 1 - exp(-t / ms) in t milliseconds. 0 (the default): it stays until it is trimmed.
+ */
+FASTMEM_API void fastmem_set_decay(fastmem_heap_t *heap, unsigned int ms);
+
+/**
+ * For a thread of yours, in a loop: sleeps for at most timeout_ms (negative: as long as it takes) until something is
+ * due, and does it. Several threads may.
+ * @return 0, -ENOSPC (no file descriptor to sleep on), -EDEADLK (from a callback), -ENODEV (not inherited by fork)
+ */
+FASTMEM_API int fastmem_maintain(fastmem_heap_t *heap, int timeout_ms);
+
+/**
+ * A thread of the heap's own, called "fastmem", that takes no signals and runs on the CPUs that the calling thread may run
+ * on: do not start it from one that is pinned to the CPU it works on. It does not run in the child of a fork, where it
+ * may be started anew; fastmem_heap_destroy() stops it.
+ * @return 0, -EBUSY (it runs), -ENOMEM (no thread), -ENOSPC, -EDEADLK, -ENODEV
+ */
+FASTMEM_API int fastmem_maintainer_start(fastmem_heap_t *heap);
+/** @return 0, also where none runs; -EDEADLK */
+FASTMEM_API int fastmem_maintainer_stop(fastmem_heap_t *heap);
+
+#define FASTMEM_PRESSURE_SOME \
+  1 /**< threads wait for memory: idle caches, depots and all free memory go, to the floor */
+#define FASTMEM_PRESSURE_FULL 2 /**< hardly anything else happens: as fastmem_trim() */
+
+typedef void (*fastmem_pressure_t)(int level, void *context);
+
+/** Called after the heap gave back what the level asks for. Who maintains waits for the kernel's word, too: pressure
+ * stall information of the process's own cgroup, or of the machine; the log says once why where there is none. */
+FASTMEM_API void fastmem_on_pressure(fastmem_heap_t *heap, fastmem_pressure_t callback, void *context);
+/** Memory is short, says the caller: done on this thread, the callback too. Nothing grows ahead of need for 10 s.
+ * @return 0, -EINVAL (no such level), -EDEADLK, -ENODEV */
+FASTMEM_API int fastmem_pressure(fastmem_heap_t *heap, int level);
+
 /* ---- memory that comes and goes ----------------------------------------------------------------------------------
  * A listener hears of every region after it came and before it goes, so that it can be mapped for a device; first of
  * those that are held already. While a heap has a listener its memory comes and goes in whole regions.
  *
  * Callbacks run in the thread that makes the heap grow or shrink, one at a time for a heap. Other threads that find
  * objects go on; those that need memory wait. A callback must not call fastmem, but for fastmem_refuse(),
- * fastmem_error_text() and what only looks up an address (usable size, IOVA): everything else fails with EDEADLK, for
- * every heap, and a free leaves the object with its caller. It must not fork, nor wait for a thread that allocates.
+ * fastmem_error_text() and what only looks up (a usable size, a handle, an IOVA of a region whose IOVAs were asked for
+ * before): everything else fails with EDEADLK, for every heap, and a free leaves the object with its caller. It must not fork, nor wait for a thread that allocates.
  *
  * The child of a fork has no listeners, and they are not told of it: what they mapped is the parent's.
  */

@@ -8,6 +8,7 @@
 /// Units: fastmem::Bytes where a type says it, plain std::size_t bytes where C++ programs expect them.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -29,9 +30,12 @@ using core::MemoryListener;
 using core::MemoryStats;
 using core::Misuse;
 using core::NodeStats;
+using core::PressureCallback;
+using core::PressureConfig;
 using core::Profile;
 using core::Request;
 using core::SlotStats;
+using core::WatermarkCallback;
 using core::Zone;
 
 inline constexpr unsigned kZero = core::kZero;        ///< every byte asked for reads 0
@@ -39,6 +43,10 @@ inline constexpr unsigned kStrict = core::kStrict;    ///< never another node th
 inline constexpr unsigned kAnyKind = core::kAnyKind;  ///< what any node or kind holds comes before more of that asked
 inline constexpr unsigned kContiguous = core::kContiguous;  ///< one run in IOVA space, or refused
 inline constexpr std::size_t kMaxSize = core::kMaxSize;     ///< largest size that has a class, a cache and a handle
+inline constexpr int kBelowLow = core::kBelowLow;          ///< free memory of the node fell below its low watermark
+inline constexpr int kAboveHigh = core::kAboveHigh;        ///< it rose above its high watermark
+inline constexpr int kSomePressure = core::kSomePressure;  ///< threads wait for memory: what is idle goes
+inline constexpr int kFullPressure = core::kFullPressure;  ///< hardly anything else happens: all that is free goes
 
 /// A kind of memory in a heap of several.
 struct Kind {
@@ -80,7 +88,10 @@ struct Config {
 
   Backing* backing = nullptr;  ///< memory of your own (then `pages`, `iova`, `address_space`, `files` ... say nothing)
   const Topology* topology = nullptr;  ///< nullptr: this machine
-  /// Kinds of memory, the default one first, instead of `pages` and `locked`; looked at while the heap is made.
+  std::chrono::milliseconds decay{0};  ///< Heap::set_decay()
+  PressureConfig pressure = {};             ///< when the kernel is to call: microseconds of stall within a window
+  /// Kinds of memory, the default one first, instead of `pages` and `locked`; looked at while the heap
+  /// is made. Empty: there is one.
   std::span<const Kind> kinds = {};
 };
 
@@ -195,6 +206,33 @@ class Heap {
   /// free pages inside of regions. Returns what went.
   Bytes trim(Bytes most = kUnlimited) { return heap_->trim(most); }
 
+  /// Of a node's free memory (kAnyNode: of each node's): below `low` more comes in the background, above `high` the
+  /// surplus goes back, not below the floor. 0 and kUnlimited: no such mark. kInvalid: high is not 64 KiB above low.
+  /// Without a maintainer the callback is called, and the surplus goes, by threads that miss; nothing grows.
+  Error set_watermarks(Bytes low, Bytes high = kUnlimited, NodeId node = kAnyNode) {
+    return heap_->set_watermarks(low, high, node);
+  }
+  /// Called once for each crossing, with no lock held, on the maintainer's thread, or where there is none on one that
+  /// misses. It may allocate and free, but not maintain, press or stop (kReentered). nullptr: nobody is told.
+  void on_watermark(WatermarkCallback callback, void* context) { heap_->on_watermark(callback, context); }
+  /// Free memory beyond floor and low mark that stays free goes back, a share 1 - exp(-t / constant) in a time t.
+  /// 0: it stays.
+  void set_decay(std::chrono::milliseconds constant) {
+    heap_->set_decay(constant.count() > 0 ? static_cast<std::uint64_t>(constant.count()) : 0);
+  }
+  /// For a thread of the caller's own, in a loop: sleeps for at most `timeout`, until something is due, and does it.
+  Error maintain(std::chrono::milliseconds timeout) {
+    return heap_->maintain(timeout.count() > 0 ? static_cast<std::uint64_t>(timeout.count()) * 1'000'000 : 0);
+  }
+  /// A thread of the heap's own that does so, on the CPUs that the calling thread may run on. kBusy: it runs already; kNoMemory, kNoSpace. In the child of a fork it
+  /// does not run, and may be started anew. The heap's destruction stops it.
+  Error start_maintainer() { return heap_->start_maintainer(); }
+  Error stop_maintainer() { return heap_->stop_maintainer(); }
+  /// Called after the heap has given back what the level asks for. Who maintains waits for the kernel's word, too (PSI).
+  void on_pressure(PressureCallback callback, void* context) { heap_->on_pressure(callback, context); }
+  /// Memory is short: gives back by the level, and calls the callback, on this thread. kInvalid: no such level.
+  Error pressure(int level) { return heap_->pressure(level); }
+
   /// From now on the listener hears of every region after it came and before it goes, and first of those that are held;
   /// it can refuse growth. See core/memory_events.h: what its callbacks must not do, above all (call a heap, fork).
   /// kInvalid, kExists (the name), kNoSpace (8 are there), or what its came() answered for memory that is held: then it
@@ -202,7 +240,6 @@ class Heap {
   Error listen(const MemoryListener& listener) { return heap_->add_listener(listener); }
   /// It hears goes() for what is held, and nothing more. kNotFound.
   Error unlisten(const char* name) { return heap_->remove_listener(name); }
-
   /// Memory that is found by name (fastmem.h, "named zones"). kExists, kNoSpace, kInvalid, and what alloc() says.
   Result<Zone> zone_reserve(const char* name, const Request& request) {
     Zone zone;

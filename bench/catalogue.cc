@@ -47,6 +47,17 @@ void add_random_large(std::vector<ScenarioInfo>& all) {
   }
 }
 
+void add_large(std::vector<ScenarioInfo>& all) {
+  constexpr Asked kAsTheBest{.of_glibc = {}, .of_best = 1.0};
+  for (std::size_t mib : {2, 64}) {
+    all.push_back({.name = "large/" + std::to_string(mib) + "M",
+                   .kind = Kind::kLargePair,
+                   .size = mib << 20,
+                   .asked = kAsTheBest});
+  }
+  all.push_back({.name = "large-random", .kind = Kind::kLargeSet, .live = kLargeLive, .asked = kAsTheBest});
+}
+
 void add_footprints(std::vector<ScenarioInfo>& all) {
   for (const auto& [name, mix] : {std::pair{"uniform/", Mix::kUniform}, std::pair{"power-law/", Mix::kPowerLaw},
                                   std::pair{"traced/", Mix::kTraced}}) {
@@ -136,6 +147,7 @@ std::vector<ScenarioInfo> make_catalogue() {
   each_called("handle-called", Kind::kHandleCalled);
   all.push_back({.name = "random-small", .kind = Kind::kRandom, .live = 10'000, .asked = kFasterThanAll});
   add_random_large(all);
+  add_large(all);
   add_pipes(all);
   add_threads(all);
   all.push_back({.name = "first-touch", .kind = Kind::kFirstTouch, .size = 4096, .fresh = true});

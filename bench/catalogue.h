@@ -12,6 +12,7 @@ namespace bench {
 inline constexpr std::size_t kSmallest = 16;
 inline constexpr std::size_t kLargest = 2048;
 inline constexpr std::size_t kBurst = 32;
+inline constexpr std::size_t kLargeLive = 200;  // objects of 1 .. 16 MiB: 1.7 GiB
 
 enum class Kind {
   kPair,
@@ -38,6 +39,8 @@ enum class Kind {
   kSh8bench,
   kFirstTouch,
   kFootprint,
+  kLargePair,  // objects of whole pages, untouched, see scenarios_large.h
+  kLargeSet,
   kBooks,  // footprint's own row of fastmem's metadata, see footprint_rows.h
   // The DPDK bench's own, see bench/dpdk/:
   kPairSized,  // free is told the size, where it takes one

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "bench/scenarios_footprint.h"
+#include "bench/scenarios_large.h"
 #include "bench/scenarios_larson.h"
 #include "bench/scenarios_memory.h"
 #include "bench/scenarios_pipe.h"
@@ -45,6 +46,9 @@ std::unique_ptr<Scenario> make_scenario(const ScenarioInfo& info, const Plan& pl
       return std::make_unique<XmallocScenario<Api>>(info, plan);
     case Kind::kSh8bench:
       return std::make_unique<Sh8benchScenario<Api>>(info, plan);
+    case Kind::kLargePair:
+    case Kind::kLargeSet:
+      return make_large<AnySource<Api>>(info, plan.quick);
     case Kind::kFirstTouch:
       return std::make_unique<FirstTouchScenario<Api>>(info);
     case Kind::kFootprint:

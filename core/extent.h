@@ -38,7 +38,7 @@ struct alignas(64) Extent {
   std::atomic<ExtentKind> kind;  // kLarge, release: publishes granules; pairs with the free that takes it away
   std::uint8_t unused;
   BinId bin;              // kSlab, as are the fields below
-  std::uint16_t list;     // which of the bin's lists it is in
+  std::uint16_t list;     // which of the bin's lists it is in; kFree and kAbsent: of FreeExtents'
   std::uint32_t free;     // objects whose bit is set
   std::uint32_t hint;     // no word below this one has a bit set
   std::uint64_t* bitmap;  // bit set: the object is in the slab, free; &word for slabs of up to 64 objects

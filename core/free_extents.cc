@@ -7,52 +7,47 @@
 namespace fastmem::core {
 namespace {
 
+// Of so many that hold it, the smallest ones about, the lowest in address is taken. Best fit leaves crumbs all over the
+// window; first fit by address packs its beginning and keeps its end in one piece; four are enough for that.
+constexpr unsigned kChoice = 4;
 constexpr unsigned kLooks = 16;  // extents tried for a lucky alignment before one is taken that holds any
-constexpr unsigned kPartShift = 5;
 
 }  // namespace
 
-// Which list a free extent of this many granules is in: every extent of a later list is larger.
-FreeExtents::Place FreeExtents::place_of(std::size_t granules) {
-  static_assert(kPerDoubling == 1u << kPartShift);
-  const std::size_t n = std::min(granules, std::size_t{~std::uint32_t{0}}) | (granules == 0);
-  const unsigned doubling = static_cast<unsigned>(std::bit_width(n)) - 1;
-  const std::size_t scaled = doubling < kPartShift ? n << (kPartShift - doubling) : n >> (doubling - kPartShift);
-  return {doubling, static_cast<unsigned>(scaled % kPerDoubling)};
-}
-
-// First fit among the smallest that may hold it, with a lucky alignment; then any that holds it however it is aligned;
+// The lowest of a few among the smallest that may hold it, with a lucky alignment; then any that holds it however it is aligned;
 // last, before memory is called short, every one.
 ExtentIndex FreeExtents::find(const ExtentTable& table, std::uint32_t granules, std::uint32_t align) const {
   const ExtentIndex lucky = find_from(table, place_of(granules), granules, align, kLooks);
   if (lucky != kNoExtent) return lucky;
-  const ExtentIndex roomy = find_from(table, place_of(std::size_t{granules} + align - 1), granules, align, kLooks);
+  const std::size_t room = std::min(std::size_t{granules} + align - 1, std::size_t{~std::uint32_t{0}});
+  const ExtentIndex roomy = find_from(table, place_of(static_cast<std::uint32_t>(room)), granules, align, kLooks);
   if (roomy != kNoExtent) return roomy;
   return find_from(table, place_of(granules), granules, align, ~0u);
 }
 
 ExtentIndex FreeExtents::find_from(const ExtentTable& table, Place place, std::uint32_t granules, std::uint32_t align,
                                    unsigned looks) const {
-  std::uint32_t doublings = doublings_ >> place.doubling << place.doubling;
-  while (doublings != 0) {
-    const auto d = static_cast<unsigned>(std::countr_zero(doublings));
-    const unsigned from = d == place.doubling ? place.part : 0;
-    for (std::uint32_t parts = parts_[d] >> from << from; parts != 0; parts &= parts - 1) {
-      const ExtentList& list = lists_[d][std::countr_zero(parts)];
+  ExtentIndex lowest = kNoExtent;
+  unsigned choice = kChoice;
+  for (std::uint32_t rows = rows_ >> place.row << place.row; rows != 0; rows &= rows - 1) {
+    const auto r = static_cast<unsigned>(std::countr_zero(rows));
+    const unsigned from = r == place.row ? place.part : 0;
+    for (std::uint32_t parts = parts_[r] >> from << from; parts != 0; parts &= parts - 1) {
+      const ExtentList& list = lists_[r][std::countr_zero(parts)];
       for (ExtentIndex i = list.front(); i != kNoExtent; i = table[i].next) {
-        if (table[i].granules >= std::size_t{padding(i, align)} + granules) return i;
-        if (--looks == 0) return kNoExtent;
+        const bool fits = table[i].granules >= std::size_t{padding(i, align)} + granules;
+        if (fits) lowest = std::min(lowest, i);
+        if ((fits && --choice == 0) || --looks == 0) return lowest;
       }
     }
-    doublings &= doublings - 1;
   }
-  return kNoExtent;
+  return lowest;
 }
 
 ExtentIndex FreeExtents::largest(const ExtentTable& table) const {
-  if (doublings_ == 0) return kNoExtent;
-  const unsigned d = static_cast<unsigned>(std::bit_width(doublings_)) - 1;
-  const ExtentList& list = lists_[d][std::bit_width(parts_[d]) - 1];
+  if (rows_ == 0) return kNoExtent;
+  const unsigned r = static_cast<unsigned>(std::bit_width(rows_)) - 1;
+  const ExtentList& list = lists_[r][std::bit_width(parts_[r]) - 1];
   ExtentIndex most = list.front();
   for (ExtentIndex i = most; i != kNoExtent; i = table[i].next) {
     if (table[i].granules > table[most].granules) most = i;
@@ -60,30 +55,12 @@ ExtentIndex FreeExtents::largest(const ExtentTable& table) const {
   return most;
 }
 
-void FreeExtents::insert(ExtentTable& table, ExtentIndex i) {
-  const Place place = place_of(table[i].granules);
-  ++count_;
-  lists_[place.doubling][place.part].push_front(table, i);
-  doublings_ |= 1u << place.doubling;
-  parts_[place.doubling] |= 1u << place.part;
-}
-
-void FreeExtents::remove(ExtentTable& table, ExtentIndex i) {
-  const Place place = place_of(table[i].granules);
-  ExtentList& list = lists_[place.doubling][place.part];
-  --count_;
-  list.remove(table, i);
-  if (!list.empty()) return;
-  parts_[place.doubling] &= ~(1u << place.part);
-  if (parts_[place.doubling] == 0) doublings_ &= ~(1u << place.doubling);
-}
-
 bool FreeExtents::bitmaps_are_right() const {
-  for (unsigned d = 0; d < kDoublings; ++d) {
-    for (unsigned p = 0; p < kPerDoubling; ++p) {
-      if (lists_[d][p].empty() != ((parts_[d] >> p & 1) == 0)) return false;
+  for (unsigned r = 0; r < kRows; ++r) {
+    for (unsigned p = 0; p < kPerRow; ++p) {
+      if (lists_[r][p].empty() != ((parts_[r] >> p & 1) == 0)) return false;
     }
-    if ((parts_[d] != 0) != ((doublings_ >> d & 1) != 0)) return false;
+    if ((parts_[r] != 0) != ((rows_ >> r & 1) != 0)) return false;
   }
   return true;
 }

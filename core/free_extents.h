@@ -5,6 +5,7 @@
 // Callers:   PageHeap, under its lock.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -17,8 +18,23 @@ class FreeExtents {
   // `first` names the granule at address 0, so to say: alignments are those of addresses.
   explicit FreeExtents(std::size_t first) : first_(first) {}
 
-  void insert(ExtentTable& table, ExtentIndex i);
-  void remove(ExtentTable& table, ExtentIndex i);
+  void insert(ExtentTable& table, ExtentIndex i) {
+    const Place place = place_of(table[i].granules);
+    table[i].list = static_cast<std::uint16_t>(place.row * kPerRow + place.part);
+    lists_[place.row][place.part].push_front(table, i);
+    rows_ |= 1u << place.row;
+    parts_[place.row] |= 1u << place.part;
+    ++count_;
+  }
+  void remove(ExtentTable& table, ExtentIndex i) {
+    const Place place{table[i].list / kPerRow, table[i].list % kPerRow};
+    ExtentList& list = lists_[place.row][place.part];
+    list.remove(table, i);
+    --count_;
+    if (!list.empty()) return;
+    parts_[place.row] &= ~(1u << place.part);
+    if (parts_[place.row] == 0) rows_ &= ~(1u << place.row);
+  }
 
   // One that holds `granules` beginning on a multiple of `align` granules (a power of two); kNoExtent: none does.
   ExtentIndex find(const ExtentTable& table, std::uint32_t granules, std::uint32_t align) const;
@@ -28,10 +44,10 @@ class FreeExtents {
   template <class Fits>
   ExtentIndex find_large(const ExtentTable& table, Fits fits) const {
     unsigned looks = kMostLooks;
-    for (unsigned d = kDoublings; d-- != 0;) {
-      if ((doublings_ >> d & 1) == 0) continue;
-      for (unsigned p = kPerDoubling; p-- != 0;) {
-        for (ExtentIndex i = lists_[d][p].front(); i != kNoExtent; i = table[i].next) {
+    for (unsigned r = kRows; r-- != 0;) {
+      if ((rows_ >> r & 1) == 0) continue;
+      for (unsigned p = kPerRow; p-- != 0;) {
+        for (ExtentIndex i = lists_[r][p].front(); i != kNoExtent; i = table[i].next) {
           if (fits(i)) return i;
           if (--looks == 0) return kNoExtent;
         }
@@ -57,23 +73,30 @@ class FreeExtents {
   bool bitmaps_are_right() const;
 
  private:
-  static constexpr unsigned kDoublings = 32;
-  static constexpr unsigned kPerDoubling = 32;
+  static constexpr unsigned kPartBits = 5;
+  static constexpr unsigned kPerRow = 1u << kPartBits;
+  static constexpr unsigned kRows = 32 - kPartBits + 1;
   static constexpr unsigned kMostLooks = 4096;
 
   struct Place {
-    unsigned doubling;
+    unsigned row;
     unsigned part;
   };
-  static Place place_of(std::size_t granules);
+  // Which list a free extent of this many granules is in: every extent of a later list is larger. The first row has a list
+  // for each size, each later one a doubling.
+  static Place place_of(std::uint32_t granules) {
+    if (granules < kPerRow) return {0, granules};
+    const unsigned shift = static_cast<unsigned>(std::bit_width(granules)) - 1 - kPartBits;
+    return {shift + 1, (granules >> shift) % kPerRow};
+  }
   ExtentIndex find_from(const ExtentTable& table, Place place, std::uint32_t granules, std::uint32_t align,
                         unsigned looks) const;
 
   std::size_t first_;
   std::size_t count_ = 0;
-  std::uint32_t doublings_ = 0;           // bit d: some list of doubling d holds an extent
-  std::uint32_t parts_[kDoublings] = {};  // bit p: list [d][p] does
-  ExtentList lists_[kDoublings][kPerDoubling];
+  std::uint32_t rows_ = 0;           // bit r: some list of row r holds an extent
+  std::uint32_t parts_[kRows] = {};  // bit p: list [r][p] does
+  ExtentList lists_[kRows][kPerRow];
 };
 
 static_assert(Shareable<FreeExtents>);

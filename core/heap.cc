@@ -69,6 +69,7 @@ bool make_nodes_and_bins(HeapState& state, const Topology& topology, Bytes limit
   state.nodes = static_cast<NodeState*>(nodes);
   state.bins = static_cast<Bin*>(bins);
   state.droughts = static_cast<Drought*>(droughts);
+  state.account.of_one_node = state.node_count == 1;
   for (unsigned n = 0; n < state.node_count; ++n) {
     ::new (&state.nodes[n]) NodeState(infos[n].id, &state.map, &state.extents, &state.account, limit);
     for (unsigned c = 0; c < kMaxClasses; ++c) {
@@ -177,12 +178,15 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
   fill_views();
   sizes_.fill(config.profile, config.default_align);
   begin_tending();
+  set_decay(config.decay_ms);
   config_.region_size = round_up(config.region_size, backing_->region_unit());
   config_.first_region = std::min(round_up(config.first_region, backing_->region_unit()), config_.region_size);
 }
 
 void Heap::destroy() {
   if (refuse_in_callback() != ErrorCode::kOk) return;  // it stays
+  stop_maintainer();
+  close_maintenance();
   forget_name(this);
   delist(this);
   forget_listeners();
@@ -310,6 +314,7 @@ void Heap::flush_slot(SlotId id) {
 }
 
 void Heap::lock_for_fork() {
+  maintenance_.mutex.lock_for_fork();
   admin_.lock_for_fork();
   stats_.lock_for_fork();
   state_->zones.mutex().lock_for_fork();
@@ -337,14 +342,17 @@ void Heap::unlock_after_fork() {
   state_->zones.mutex().unlock_after_fork();
   stats_.unlock_after_fork();
   admin_.unlock_after_fork();
+  maintenance_.mutex.unlock_after_fork();
 }
 
 void Heap::reset_in_child() {
+  maintenance_.mutex.reset_in_child();
+  close_maintenance();
   admin_.reset_in_child();
   stats_.reset_in_child();
-  state_->zones.mutex().reset_in_child();
   listeners_.reset_in_child();
   whole_regions_.store(0, std::memory_order_relaxed);
+  state_->zones.mutex().reset_in_child();
   for (unsigned n = 0; n < node_count_; ++n) {
     state_->nodes[n].growth.reset_in_child();
     state_->nodes[n].pages.mutex().reset_in_child();

@@ -23,6 +23,7 @@
 #include "core/caller_memory.h"
 #include "core/heap_state.h"
 #include "core/listener_list.h"
+#include "core/maintain.h"
 #include "core/named_heaps.h"
 #include "core/report.h"
 #include "core/request.h"
@@ -45,6 +46,8 @@ struct HeapConfig {
                              // that the address is in (core/named_heaps.h)
   Bytes cache_budget = kMiB * 128;  // most room that caches and depots have for free objects; 0: none has any
   Bytes largest_object = kUnlimited;
+  std::uint32_t decay_ms = 0;  // set_decay()
+  PressureConfig pressure = {};
 };
 
 // A class on a node, resolved once.
@@ -214,6 +217,26 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // freed by handle or told size may be handed out once more.
   Error detach_memory(void* base, Bytes size);
   Error attach_memory(void* base, Bytes size);
+
+  // ---- memory that comes ahead of need and goes by itself: core/maintain.h --------------------------------------------
+
+  // Of a node's free memory. Below `low` more comes in the background, above `high` the surplus goes back; 0 and
+  // kUnlimited: no such mark. kInvalid: `high` is not above `low`.
+  Error set_watermarks(Bytes low, Bytes high, NodeId node);
+  void on_watermark(WatermarkCallback callback, void* context);
+  // The time constant by which free memory that stays free goes back to the system. 0: it stays.
+  void set_decay(std::uint64_t ms);
+  // Sleeps for at most so many ns, until something is due or a mark is crossed, and does what is due.
+  Error maintain(std::uint64_t timeout);
+  // A thread of the heap's own that does nothing else, on the CPUs that the caller's may run on. kBusy: it runs already. Not inherited by fork.
+  Error start_maintainer();
+  Error stop_maintainer();
+  void on_pressure(PressureCallback callback, void* context);
+  // Memory is short outside of the heap: gives back by the level, and calls the callback. kInvalid: no such level.
+  Error pressure(int level);
+  // One step of a node's decay at a time of the caller's choice: gives back what is due, at most so much of it.
+  Bytes decay_for_test(unsigned node, std::uint64_t now, Bytes most) { return decay(node, now, most, true); }
+
   // Before other threads use the heap: makes a slot's books ahead of its thread's first allocation. Without
   // memory for them they come on need.
   void prepare_slot(SlotId id) { slot_or_new(id); }
@@ -225,9 +248,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Error add_listener(const MemoryListener& listener);
   // It hears goes() for what is held, and nothing after that. kNotFound.
   Error remove_listener(const char* name);
-  // Whoever must know for sure holds listeners_.mutex.
   bool has_listeners() const { return !listeners_.empty(); }
-
   // ---- memory with a name ---------------------------------------------------------------------------------------------
 
   // Takes memory as alloc(request) does and names it; align 0: a cache line. Size 0: the largest free memory in one piece
@@ -339,8 +360,34 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // What has not been used for a while.
   void begin_tending();
   void tend_slow(Slot& own);
-  bool tend_next_slot(Slot& own);
-  bool tend_next_bins();
+  bool tend_next_slot(const Slot* own, std::size_t most);
+  bool tend_next_bins(std::size_t most);
+  void end_round(std::uint64_t now);
+
+  // Maintenance.
+  [[gnu::cold]] void attend_slow();
+  bool is_maintained(std::uint64_t now) const;
+  void call_maintainer();
+  Error open_wake_event();
+  void open_triggers();
+  std::uint64_t next_due(std::uint64_t now);
+  unsigned sleep(std::uint64_t ns);
+  void do_what_is_due(std::uint64_t now);
+  void tend_all(std::uint64_t now);
+  void answer_marks(unsigned node, Bytes most, bool may_wait);
+  void tell(const NodeState& n, int event, std::size_t free_granules);
+  void grow_ahead(unsigned node, std::uint64_t now);
+  Error grow_step(unsigned node, Bytes missing, const Watermarks& marks);
+  Bytes kept_free(const NodeState& n) const;
+  Bytes decay(unsigned node, std::uint64_t now, Bytes most, bool may_wait);
+  Bytes give_back_surplus(unsigned node, Bytes most, bool may_wait);
+  Bytes decay_locked(unsigned node, std::uint64_t now, Bytes most);
+  Bytes give_back(unsigned node, Bytes most);
+  template <class Do>
+  Bytes alone_in(unsigned node, bool may_wait, Do act);
+  void shed();
+  void run_maintainer();
+  void close_maintenance();  // without a lock: nobody else uses the heap
   unsigned current_node_index() const;
   Slot* slot(unsigned id) const { return state_->slots[id].load(std::memory_order_acquire); }
   bool has_view() const { return views_[thread_slot().rep].all != no_caches_; }
@@ -395,7 +442,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Error bring_back_some(unsigned node, Bytes wanted, const Need& need);
   bool bring_back_all(unsigned node);
   Error bring_back_region(RegionNumber number);
-  Bytes release_free_regions(unsigned node, Bytes most);
+  Bytes release_free_regions(unsigned node, Bytes most, Bytes keep = {});
   bool take_out(RegionNumber number, Bytes keep) FM_REQUIRES(listeners_.mutex);
   Bytes discard_free_pages(unsigned node, Bytes most);
   Error keep_regions_whole();
@@ -425,7 +472,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void resume(RegionInfo& info);
   BinId bin_aside(const void* p) const;
   ErrorCode free_aside(BinId id, void* p);
-  bool give_aside(ExtentIndex extent);
+  bool give_aside(ExtentIndex extent, RegionNumber region);
   bool is_aside(RegionNumber number) const {
     return number != kNoRegion && state_->regions[number].owner.load(std::memory_order_relaxed) == Owner::kAside;
   }
@@ -474,6 +521,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   mutable Mutex stats_{LockRank::kStats};      // nobody reads while a reset is halfway
   std::atomic<unsigned> whole_regions_{0};     // relaxed: how many want no pages to go inside of regions
   ListenerList listeners_;                     // of this process alone: a child of fork has none
+  Maintenance maintenance_;
 
   // Hot, read-only after creation but for one's own view. Not in the first line of a page, where large objects begin, and
   // at the start of a line, where smaller ones do, only what a well predicted branch waits for; see Cache.

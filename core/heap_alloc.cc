@@ -94,7 +94,10 @@ void* Heap::alloc_with(Handle handle, unsigned flags) {
 void* Heap::alloc_slow(std::size_t size) {
   if (is_absent()) return own_slot_slow();  // says so
   const ClassId size_class = sizes_(size);
-  return size_class != kNoClass ? serve_slow(-1, size_class, 0, has_view()) : alloc(Request{.size = size});
+  if (size_class != kNoClass) return serve_slow(-1, size_class, 0, has_view());
+  const std::size_t most = largest();
+  const bool served = size > kMaxSize && size <= most && round_up(size, config_.default_align) <= most;
+  return served ? large_slow({.size = size}, -1) : alloc(Request{.size = size});  // says what is wrong
 }
 
 void* Heap::handle_alloc_slow(Handle handle, unsigned flags) {
@@ -332,6 +335,7 @@ void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
 }
 
 ErrorCode Heap::free_sensitive(void* p) {
+  if (const ErrorCode code = refuse_in_callback(); code != ErrorCode::kOk) return code;  // the object stays as it is
   explicit_bzero(p, usable_size(p));
   return free(p);
 }

@@ -230,14 +230,10 @@ void Heap::resume(RegionInfo& info) {
   state_->nodes[info.node].note_arrival();
 }
 
-// A large object that comes home to memory that is set aside. false: it is not, any more.
-bool Heap::give_aside(ExtentIndex extent) {
-  const RegionNumber number = state_->extents[extent].region.load(std::memory_order_relaxed);
-  if (!is_aside(number)) return false;
+// A large object comes home to memory that is set aside, or was until a moment ago. false: somebody else gave it.
+bool Heap::give_aside(ExtentIndex extent, RegionNumber region) {
   const LockGuard guard(admin_);
-  if (!is_aside(number)) return false;
-  state_->nodes[node_of(number)].pages.give_aside(extent);
-  return true;
+  return state_->nodes[node_of(region)].pages.give_large(extent, region, is_aside(region));
 }
 
 // The bin of an object in memory that is set aside: the map does not say. Callers ask when it does not.

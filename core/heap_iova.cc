@@ -26,6 +26,8 @@ Iova Heap::iova_of(const void* p) {
     error = make_error(ErrorCode::kForeignPointer, "%p is not in this heap", p);
   } else if (state_->regions.is_known(number)) {
     return state_->regions.iova_of(number, p, *backing_, error);
+  } else if (refuse_in_callback() != ErrorCode::kOk) {
+    return kBadIova;  // its thread may hold that lock
   } else {
     const LockGuard growing(state_->nodes[node_of(number)].growth);
     return known_iova(p);

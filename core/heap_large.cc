@@ -86,7 +86,7 @@ void* Heap::large_slow(const Request& request, int node) {
     tend_slow(*s);
     return use_large(extent, request);
   }
-  state_->nodes[first].large.nomem.fetch_add(1, std::memory_order_relaxed);
+  state_->nodes[first].large_nomem.fetch_add(1, std::memory_order_relaxed);
   return large_out_of_memory(first, request);
 }
 
@@ -95,28 +95,25 @@ ExtentIndex Heap::take_held_large(unsigned node, const Need& need, bool* hopeles
   const bool particular = need.boundary != 0 || need.contiguous;
   bool ignored = false;
   return particular ? take_part(n, need, hopeless != nullptr ? *hopeless : ignored)
-                    : n.pages.take(need.granules, need.align);
+                    : n.pages.take_large(need.granules, need.align);
 }
 
 ExtentIndex Heap::take_large(unsigned node, const Need& need) {
-  Search looking = search(node, need);
-  for (;;) {
-    bool hopeless = false;
-    const ExtentIndex extent = take_held_large(node, need, &hopeless);
-    if (extent != kNoExtent || hopeless || !look_again_slow(looking)) return extent;
+  const Bytes held = state_->nodes[node].pages.held();
+  bool hopeless = false;
+  ExtentIndex extent = take_held_large(node, need, &hopeless);
+  if (extent != kNoExtent) return extent;
+  for (Search looking{node, need, held}; extent == kNoExtent && !hopeless && look_again_slow(looking);) {
+    extent = take_held_large(node, need, &hopeless);
   }
+  return extent;
 }
 
 void* Heap::use_large(ExtentIndex extent, const Request& request) {
-  Extent& e = state_->extents[extent];
+  const Extent& e = state_->extents[extent];
   void* const p = map_.address_of(extent);
   const std::size_t soiled = (e.granules - e.clean) * kGranule;
   if ((request.flags & kZero) != 0) std::memset(p, 0, std::min(request.size, soiled));
-  LargeCounts& large = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))].large;
-  large.allocs.fetch_add(1, std::memory_order_relaxed);
-  large.objects.fetch_add(1, std::memory_order_relaxed);
-  large.bytes.fetch_add(e.granules * kGranule, std::memory_order_relaxed);
-  e.kind.store(ExtentKind::kLarge, std::memory_order_release);
   return p;
 }
 
@@ -196,17 +193,13 @@ ExtentIndex Heap::large_at(const void* p) const {
 
 ErrorCode Heap::large_free_slow(ExtentIndex extent, void* p) {
   if (own_slot_slow() == nullptr) return last_error().code;
-  Extent& e = state_->extents[extent];
-  ExtentKind expected = ExtentKind::kLarge;
-  // Of two threads that free it one has it.
-  if (!e.kind.compare_exchange_strong(expected, ExtentKind::kNone, std::memory_order_acq_rel)) return foreign_free(p);
-  NodeState& n = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))];
-  n.large.frees.fetch_add(1, std::memory_order_relaxed);
-  n.large.objects.fetch_sub(1, std::memory_order_relaxed);
-  n.large.bytes.fetch_sub(e.granules * kGranule, std::memory_order_relaxed);
-  if (give_aside(extent)) return ErrorCode::kOk;
-  n.pages.give(extent);
+  const RegionNumber region = state_->extents[extent].region.load(std::memory_order_relaxed);
+  NodeState& n = state_->nodes[node_of(region)];
+  const bool given = is_aside(region) ? give_aside(extent, region) : n.pages.give_large(extent, region, false);
+  if (!given) return foreign_free(p);  // of two threads that free it one has it
   n.note_arrival();
+  if (state_->account.attention.load(std::memory_order_relaxed) == Account::kWanted) [[unlikely]]
+    attend_slow();
   return ErrorCode::kOk;
 }
 
@@ -222,7 +215,6 @@ bool Heap::resize_large(ExtentIndex extent, std::size_t size) {
     n.pages.shrink(extent, wanted);
     n.note_arrival();
   }
-  n.large.bytes.fetch_add((std::size_t{wanted} - before) * kGranule, std::memory_order_relaxed);
   return true;
 }
 

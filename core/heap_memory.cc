@@ -142,8 +142,8 @@ Error Heap::install_region(const Region& region, unsigned node, const BroughtIov
   const LockGuard telling(listeners_.mutex);
   const bool map_open = state_->arena.open_table(map_.entries(first), map_bytes);
   const bool both_open = map_open && state_->arena.open_table(&state_->extents[first], extent_bytes);
-  const auto unit =
-      static_cast<std::uint32_t>(round_up(backing_->discard_unit(region), Bytes{kGranule}).rep / kGranule);
+  const Bytes pages_go_by = brought != nullptr ? Bytes{} : backing_->discard_unit(region);
+  const auto unit = static_cast<std::uint32_t>(round_up(pages_go_by, Bytes{kGranule}).rep / kGranule);
   const RegionNumber number = both_open ? state_->regions.add(region, node, unit, brought) : kNoRegion;
   if (number == kNoRegion) {
     if (map_open) state_->arena.close_table(map_bytes);
@@ -157,6 +157,7 @@ Error Heap::install_region(const Region& region, unsigned node, const BroughtIov
     uninstall_region(number);
     return veto;
   }
+  state_->nodes[node].note_came(region, {}, region.size);
   state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes, region.zeroed);
   state_->nodes[node].note_arrival();
   return {};
@@ -165,6 +166,7 @@ Error Heap::install_region(const Region& region, unsigned node, const BroughtIov
 // Nothing lies in it any more.
 void Heap::uninstall_region(RegionNumber number) {
   const Region region = state_->regions[number].region;
+  const bool its_own = state_->regions[number].owner.load(std::memory_order_relaxed) == Owner::kBacking;
   const std::size_t first = map_.granule_of(region.base);
   const std::size_t granules = region.size.rep / kGranule;
   for (std::size_t g = 0; g < granules; ++g) state_->extents[static_cast<ExtentIndex>(first + g)].region = kNoRegion;
@@ -281,6 +283,7 @@ Error Heap::set_limit(Bytes limit, NodeId node) {
 }
 
 void Heap::set_total_limit(Bytes limit) {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   if (refuse_in_callback() != ErrorCode::kOk) return;
   const LockGuard guard(admin_);
   state_->account.limit.store(limit.rep, std::memory_order_relaxed);

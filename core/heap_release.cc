@@ -32,7 +32,8 @@ Bytes Heap::trim(Bytes most) {
 
 // ---- whole regions ---------------------------------------------------------------------------------------------------
 
-Bytes Heap::release_free_regions(unsigned node, Bytes most) {
+// `keep`: so much stays held, if that is more than the floor.
+Bytes Heap::release_free_regions(unsigned node, Bytes most, Bytes keep) {
   NodeState& n = state_->nodes[node];
   Bytes released;
   for (unsigned i = 1; i <= state_->regions.highest() && released < most; ++i) {
@@ -41,23 +42,24 @@ Bytes Heap::release_free_regions(unsigned node, Bytes most) {
     const RegionInfo& info = state_->regions[number];
     if (!info.present || info.node != node || info.owner.load(std::memory_order_relaxed) != Owner::kBacking) continue;
     const Bytes held = n.pages.held();
-    if (!take_out(number, Bytes{n.floor.load(std::memory_order_relaxed)})) continue;
+    if (!take_out(number, std::max(Bytes{n.floor.load(std::memory_order_relaxed)}, keep))) continue;
     released += held - n.pages.held();
-    n.forget_refusals();
-    n.note_arrival();
   }
   return released;
 }
 
-// Where nobody has any of it, and so much of the node stays held, the region is the heap's no more.
+// A region goes, if nobody has any of it and so much of the node stays held.
 bool Heap::take_out(RegionNumber number, Bytes keep) {
   const RegionInfo& info = state_->regions[number];
+  NodeState& n = state_->nodes[info.node];
   const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
   const auto granules = static_cast<std::uint32_t>(info.region.size.rep / kGranule);
   const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
-  if (!state_->nodes[info.node].pages.remove_region(first, granules, books, keep)) return false;
+  if (!n.pages.remove_region(first, granules, books, keep)) return false;
   tell_goes(number);
   uninstall_region(number);
+  n.forget_refusals();
+  n.note_arrival();
   return true;
 }
 
@@ -105,6 +107,7 @@ Error Heap::bring_back(unsigned node, ExtentIndex lifted) {
     if (!error.ok()) backing_->discard(region, offset, size);
   }
   if (error.ok()) {
+    n.note_came(region, offset, size);
     n.pages.lay_free(lifted, true);
     n.note_arrival();
   } else {
@@ -155,6 +158,7 @@ Error Heap::bring_back_region(RegionNumber number) {
 }
 
 Error Heap::set_floor(Bytes floor, NodeId node) {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const Place asked = node == kAnyNode ? Place{-1, false} : place(node);
   const int only = asked.first;
   if (node != kAnyNode && only < 0) return no_place(node);

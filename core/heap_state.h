@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "core/bin.h"
+#include "core/decay.h"
 #include "core/region_table.h"
 #include "core/slot.h"
 #include "core/zone_table.h"
@@ -27,15 +28,6 @@ struct StateHeader {
   std::uint32_t layout;  // changes with any size that two builds might disagree on
 };
 
-// Objects above the largest class, of a node. relaxed: statistics.
-struct LargeCounts {
-  std::atomic<std::uint64_t> allocs{0};
-  std::atomic<std::uint64_t> frees{0};
-  std::atomic<std::uint64_t> nomem{0};
-  std::atomic<std::uint64_t> objects{0};  // in use
-  std::atomic<std::size_t> bytes{0};      // of granules, in use
-};
-
 // One NUMA node of the heap.
 struct alignas(kLinePair) NodeState {
   NodeState(NodeId id_, const PageMap* map, ExtentTable* extents, Account* account, Bytes limit)
@@ -47,11 +39,20 @@ struct alignas(kLinePair) NodeState {
   unsigned kin = 0;                      // of these, the first so many are of its own kind
   PageHeap pages;
   std::atomic<std::size_t> floor{0};  // bytes that stay, whatever goes back. relaxed: set under the heap's admin lock
-  LargeCounts large;
+  std::atomic<std::uint64_t> large_nomem{0};                 // large objects asked for in vain. relaxed: statistics
+  // Of growth ahead of need; written under the heap's admin lock. relaxed: a stale one is as good.
+  std::atomic<std::size_t> ahead{0};  // bytes used while memory comes: asked for so long before the low mark is reached
+  bool marks_are_new = true;          // how fast memory is used is not known yet
+  std::atomic<std::uint64_t> no_growth_ahead_before{0};  // monotonic ns: there was none
+
   Mutex growth{LockRank::kGrowth};                           // one thread at a time asks the backing for this node
   unsigned failures FM_GUARDED_BY(growth) = 0;               // growths that failed in a row
   std::uint64_t no_growth_before FM_GUARDED_BY(growth) = 0;  // monotonic ns: the backing had nothing, again and again
   std::atomic<bool> asking{false};                           // writer: under growth. The backing is being asked
+
+  Decay decay;              // under growth, as is all below
+  void* came_at = nullptr;  // what came last, whose pages come when they are touched
+  Bytes came;
 
   mutable Mutex refusal{LockRank::kRefusal};
   Error why_not FM_GUARDED_BY(refusal) = {};  // what the backing said last
@@ -83,6 +84,11 @@ struct alignas(kLinePair) NodeState {
     no_growth_before = 0;
     told_arrivals.store(0, std::memory_order_relaxed);
     told_until.store(0, std::memory_order_relaxed);
+  }
+  void note_came(const Region& region, Bytes offset, Bytes size) {
+    const bool lazily = region.page_size < kMiB * 2;  // larger ones are there when they come
+    came_at = lazily ? static_cast<std::byte*>(region.base) + offset.rep : nullptr;
+    came = size;
   }
   std::uint64_t watch() {
     wanted.store(true);

@@ -70,11 +70,11 @@ HeapStats Heap::stats() const {
     if (slot(id) != nullptr && id != 0 && slot(id)->holds_caches(state_->bin_count())) ++s.slots;
   }
   for (unsigned n = 0; n < node_count_; ++n) {
-    const LargeCounts& large = state_->nodes[n].large;
-    s.in_use += Bytes{large.bytes.load(std::memory_order_relaxed)};
+    const LargeCounts& large = state_->nodes[n].pages.large();
+    s.in_use += Bytes{large.granules.load(std::memory_order_relaxed) * kGranule};
     s.allocs += large.allocs.load(std::memory_order_relaxed);
     s.frees += large.frees.load(std::memory_order_relaxed);
-    s.nomem += large.nomem.load(std::memory_order_relaxed);
+    s.nomem += state_->nodes[n].large_nomem.load(std::memory_order_relaxed);
   }
   add_memory_held(s);  // last: what is in use by now is in memory that is held by now
   s.metadata = state_->arena.bytes() + own_bytes_;
@@ -201,14 +201,14 @@ Result<MemoryStats> Heap::memory_stats(NodeId node) const {
     const PageHeapCounts counts = from.pages.counts();
     MemoryStats s;
     s.free = counts.free;
-    s.large = Bytes{from.large.bytes.load(std::memory_order_relaxed)};
+    s.large = Bytes{from.pages.large().granules.load(std::memory_order_relaxed) * kGranule};
     s.slabs = counts.used - std::min(counts.used, s.large);
     s.total = s.slabs + s.large + s.free;
     s.largest_free = counts.largest_free;
     s.away = counts.absent;
     s.floor = Bytes{from.floor.load(std::memory_order_relaxed)};
     s.free_pieces = counts.free_extents;
-    s.large_objects = from.large.objects.load(std::memory_order_relaxed);
+    s.large_objects = from.pages.large().objects.load(std::memory_order_relaxed);
     s.regions = from.pages.regions();
     sum.add(s);
   }
@@ -239,8 +239,8 @@ void Heap::reset_stats() {
   }
   state_->elsewhere.store(0, std::memory_order_relaxed);
   for (unsigned n = 0; n < node_count_; ++n) {
-    LargeCounts& large = state_->nodes[n].large;
-    for (auto* const count : {&large.allocs, &large.frees, &large.nomem}) count->store(0, std::memory_order_relaxed);
+    state_->nodes[n].pages.reset_large();
+    state_->nodes[n].large_nomem.store(0, std::memory_order_relaxed);
     state_->nodes[n].sent_elsewhere.store(0, std::memory_order_relaxed);
     state_->nodes[n].served_for_others.store(0, std::memory_order_relaxed);
   }

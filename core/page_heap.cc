@@ -9,8 +9,20 @@ namespace fastmem::core {
 
 ExtentIndex PageHeap::take(std::uint32_t granules, std::uint32_t align) {
   const LockGuard guard(mutex_);
+  return take_locked(granules, align);
+}
+
+ExtentIndex PageHeap::take_large(std::uint32_t granules, std::uint32_t align) {
+  const LockGuard guard(mutex_);
+  const ExtentIndex taken = take_locked(granules, align);
+  if (taken != kNoExtent) mark_large(taken);
+  return taken;
+}
+
+ExtentIndex PageHeap::take_locked(std::uint32_t granules, std::uint32_t align) {
   const ExtentIndex found = free_.find(*extents_, granules, align);
   if (found == kNoExtent || !charge(granules)) return kNoExtent;
+  look_at_marks();
   return carve(ExtentKind::kFree, found, free_.padding(found, align), granules);
 }
 
@@ -19,7 +31,7 @@ ExtentIndex PageHeap::take_whole(std::uint32_t granules) {
   const ExtentIndex found = free_.find(*extents_, granules, 1);
   if (found == kNoExtent || !within_limit(granules)) return kNoExtent;
   const std::uint32_t all = (*extents_)[found].granules;
-  account_->used.fetch_add(std::size_t{all} * kGranule, std::memory_order_relaxed);  // for a moment
+  account_->add(std::size_t{all} * kGranule);  // for a moment beyond the limit
   count_taken(all);
   return carve(ExtentKind::kFree, found, 0, all);
 }
@@ -28,8 +40,9 @@ ExtentIndex PageHeap::keep(ExtentIndex whole, std::uint32_t before, std::uint32_
   const LockGuard guard(mutex_);
   const std::uint32_t length = (*extents_)[whole].granules;
   count_given(length - granules);
-  list(ExtentKind::kFree, whole, length, (*extents_)[whole].clean);
-  return carve(ExtentKind::kFree, whole, before, granules);
+  const ExtentIndex part = split(ExtentKind::kFree, whole, before, granules, false);
+  mark_large(part);
+  return part;
 }
 
 void PageHeap::give(ExtentIndex extent) {
@@ -37,6 +50,33 @@ void PageHeap::give(ExtentIndex extent) {
   const std::uint32_t granules = (*extents_)[extent].granules;
   count_given(granules);
   lay(ExtentKind::kFree, extent, granules, 0);
+}
+
+bool PageHeap::give_large(ExtentIndex extent, std::uint16_t region, bool aside) {
+  const LockGuard guard(mutex_);
+  if (!in_region(extent, region) || !is(ExtentKind::kLarge, extent)) return false;
+  Extent& e = (*extents_)[extent];
+  const std::uint32_t granules = e.granules;
+  e.kind.store(ExtentKind::kNone, std::memory_order_relaxed);
+  add_locked(large_.frees, std::uint64_t{1});
+  add_locked(large_.objects, ~std::size_t{0});
+  add_locked(large_.granules, std::size_t{0} - granules);
+  if (aside) {
+    e.clean = 0;
+    e.kind.store(ExtentKind::kAside, std::memory_order_relaxed);
+    return true;
+  }
+  count_given(granules);
+  lay(ExtentKind::kFree, extent, granules, 0);
+  return true;
+}
+
+void PageHeap::mark_large(ExtentIndex extent) {
+  Extent& e = (*extents_)[extent];
+  add_locked(large_.allocs, std::uint64_t{1});
+  add_locked(large_.objects, std::size_t{1});
+  add_locked(large_.granules, std::size_t{e.granules});
+  e.kind.store(ExtentKind::kLarge, std::memory_order_release);
 }
 
 bool PageHeap::extend(ExtentIndex extent, std::uint32_t granules) {
@@ -47,8 +87,10 @@ bool PageHeap::extend(ExtentIndex extent, std::uint32_t granules) {
   const bool fits = after < map_->granules() && in_region(after, e.region.load(std::memory_order_relaxed)) &&
                     is(ExtentKind::kFree, after) && (*extents_)[after].granules >= more;
   if (!fits || !charge(more)) return false;
+  look_at_marks();
   carve(ExtentKind::kFree, after, 0, more);
   claim(extent, granules, 0);
+  add_locked(large_.granules, std::size_t{more});
   return true;
 }
 
@@ -58,6 +100,7 @@ void PageHeap::shrink(ExtentIndex extent, std::uint32_t granules) {
   claim(extent, granules, 0);
   lay(ExtentKind::kFree, extent + granules, less, 0);
   count_given(less);
+  add_locked(large_.granules, std::size_t{0} - less);
 }
 
 // ---- regions -------------------------------------------------------------------------------------------------------
@@ -88,6 +131,7 @@ bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes bo
   books_.fetch_sub(books.rep, std::memory_order_relaxed);
   regions_.fetch_sub(1, std::memory_order_relaxed);
   not_taken_away_ = std::min(not_taken_away_, (held - present) * kGranule);
+  look_at_marks();
   return true;
 }
 
@@ -113,6 +157,7 @@ void PageHeap::lay_absent(ExtentIndex extent) {
   const std::uint32_t granules = (*extents_)[extent].granules;
   away_.fetch_add(granules, std::memory_order_relaxed);
   not_taken_away_ = std::min(not_taken_away_, held_.load(std::memory_order_relaxed) * kGranule);
+  look_at_marks();
   lay(ExtentKind::kAbsent, extent, granules, 0);
 }
 
@@ -151,12 +196,6 @@ PageHeap::Found PageHeap::set_aside(ExtentIndex first, std::uint32_t granules, s
   return found;
 }
 
-void PageHeap::give_aside(ExtentIndex extent) {
-  const LockGuard guard(mutex_);
-  (*extents_)[extent].clean = 0;
-  (*extents_)[extent].kind.store(ExtentKind::kAside, std::memory_order_relaxed);
-}
-
 void PageHeap::resume(ExtentIndex first, std::uint32_t granules) {
   const LockGuard guard(mutex_);
   for (ExtentIndex i = first; i < first + granules;) {
@@ -180,17 +219,24 @@ void PageHeap::claim(ExtentIndex first, std::uint32_t granules, std::uint32_t cl
   (*extents_)[first + granules - 1].head = first;
 }
 
-// Takes a part out of a listed extent; what is before and behind it is listed again, with what has come beside it.
+// Takes a part out of a listed extent.
 ExtentIndex PageHeap::carve(ExtentKind kind, ExtentIndex whole, std::uint32_t before, std::uint32_t granules) {
+  unlist(whole);
+  return split(kind, whole, before, granules, true);
+}
+
+// Claims a part; what is before and behind it is listed. `alone`: it has no neighbours of its kind, as what was listed.
+ExtentIndex PageHeap::split(ExtentKind kind, ExtentIndex whole, std::uint32_t before, std::uint32_t granules,
+                            bool alone) {
   const std::uint32_t length = (*extents_)[whole].granules;
   const std::uint32_t clean = (*extents_)[whole].clean;
   const std::uint32_t soiled = length - clean;  // granules before the clean ones
   const std::uint32_t end = before + granules;
   const auto clean_until = [soiled](std::uint32_t until) { return until > soiled ? until - soiled : 0; };
-  unlist(whole);
   claim(whole + before, granules, std::min(granules, clean_until(end)));  // first: the others look at its ends
-  if (before != 0) lay(kind, whole, before, clean_until(before));
-  if (end != length) lay(kind, whole + end, length - end, std::min(clean, length - end));
+  const auto put = alone ? &PageHeap::list : &PageHeap::lay;
+  if (before != 0) (this->*put)(kind, whole, before, clean_until(before));
+  if (end != length) (this->*put)(kind, whole + end, length - end, std::min(clean, length - end));
   return whole + before;
 }
 
@@ -259,8 +305,28 @@ bool PageHeap::charge(std::uint32_t granules) {
 }
 
 void PageHeap::count_given(std::uint32_t granules) {
-  used_.fetch_sub(granules, std::memory_order_relaxed);
+  add_locked(used_, std::size_t{0} - granules);
   account_->give(std::size_t{granules} * kGranule);
+  look_at_marks();
+}
+
+// ---- watermarks ----------------------------------------------------------------------------------------------------
+
+void PageHeap::set_watermarks(Bytes low, Bytes high) {
+  const LockGuard guard(mutex_);
+  const std::size_t high_granules = high == kUnlimited ? Watermarks::kNone : high.rep / kGranule;
+  if (marks_.set(round_up(low.rep, kGranule) / kGranule, high_granules, free_granules())) account_->want_attention();
+}
+
+void PageHeap::ask_for_growth_below(Bytes free) {
+  const LockGuard guard(mutex_);
+  if (marks_.ask_for_growth_below(free.rep / kGranule, free_granules())) account_->want_attention();
+}
+
+void PageHeap::reset_large() {
+  const LockGuard guard(mutex_);
+  large_.allocs.store(0, std::memory_order_relaxed);
+  large_.frees.store(0, std::memory_order_relaxed);
 }
 
 PageHeapCounts PageHeap::counts() const {

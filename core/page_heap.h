@@ -16,23 +16,51 @@
 #include "core/arena.h"
 #include "core/free_extents.h"
 #include "core/page_map.h"
+#include "core/watermarks.h"
 #include "platform/mutex.h"
 #include "platform/types.h"
 
 namespace fastmem::core {
 
+// Of a counter whose writers hold a lock: cheaper than an atomic addition.
+template <class T>
+void add_locked(std::atomic<T>& counter, T more) {
+  counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
 // What all nodes of a heap may use together. relaxed: what is handed out is held to the limit by one addition.
 struct Account {
   std::atomic<std::size_t> limit{kUnlimited.rep};
   std::atomic<std::size_t> used{0};  // bytes handed out by every PageHeap of the heap
+  bool of_one_node = false;          // then its PageHeap's lock guards `used`
 
   bool take(std::size_t bytes) {
-    const std::size_t now = used.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    const std::size_t now = add(bytes);
     if (now <= limit.load(std::memory_order_relaxed)) return true;
     give(bytes);
     return false;
   }
-  void give(std::size_t bytes) { used.fetch_sub(bytes, std::memory_order_relaxed); }
+  void give(std::size_t bytes) { add(std::size_t{0} - bytes); }
+  std::size_t add(std::size_t bytes) {
+    if (!of_one_node) return used.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    add_locked(used, bytes);
+    return used.load(std::memory_order_relaxed);
+  }
+
+  // A watermark of some node wants an answer. Set under that node's page heap lock; Heap::attend_slow() has the rest.
+  enum Attention : std::uint32_t { kQuiet, kWanted, kCalled };
+  std::atomic<std::uint32_t> attention{kQuiet};  // relaxed: a hint; what is to be seen is under the page heap's lock
+  void want_attention() {
+    if (attention.load(std::memory_order_relaxed) == kQuiet) attention.store(kWanted, std::memory_order_relaxed);
+  }
+};
+
+// Large objects. Written under the PageHeap's lock; relaxed: readers tolerate stale.
+struct LargeCounts {
+  std::atomic<std::uint64_t> allocs{0};
+  std::atomic<std::uint64_t> frees{0};
+  std::atomic<std::size_t> objects{0};  // in use, as are these
+  std::atomic<std::size_t> granules{0};
 };
 
 struct PageHeapCounts {
@@ -60,14 +88,19 @@ class PageHeap {
   ExtentIndex take(std::uint32_t granules, std::uint32_t align) FM_EXCLUDES(mutex_);
   void give(ExtentIndex extent) FM_EXCLUDES(mutex_);
 
-  // In place: false when what follows is not free, or a limit would be passed.
+  // The same of a large object: it is marked, and counted. give_large() is false for an extent that is none, or not of
+  // that region. `aside`: what it was lies in memory that nothing is taken from.
+  ExtentIndex take_large(std::uint32_t granules, std::uint32_t align) FM_EXCLUDES(mutex_);
+  bool give_large(ExtentIndex extent, std::uint16_t region, bool aside = false) FM_EXCLUDES(mutex_);
+
+  // A large object, in place: false when what follows is not free, or a limit would be passed.
   bool extend(ExtentIndex extent, std::uint32_t granules) FM_EXCLUDES(mutex_);
   void shrink(ExtentIndex extent, std::uint32_t granules) FM_EXCLUDES(mutex_);
 
   // For who must see an extent to know whether some part of it will do: a whole free one of at least so many granules,
   // of which keep() gives back all but a part, or give() the whole.
   ExtentIndex take_whole(std::uint32_t granules) FM_EXCLUDES(mutex_);
-  // The part's first granule is the extent from now on.
+  // The part's first granule is the extent from now on, and a large object.
   ExtentIndex keep(ExtentIndex whole, std::uint32_t before, std::uint32_t granules) FM_EXCLUDES(mutex_);
 
   // ---- regions ----
@@ -124,8 +157,6 @@ class PageHeap {
     unsigned in_motion;
   };
   Found set_aside(ExtentIndex first, std::uint32_t granules, std::span<ExtentIndex> slabs) FM_EXCLUDES(mutex_);
-  // What somebody had and gives back goes there, too.
-  void give_aside(ExtentIndex extent) FM_EXCLUDES(mutex_);
   void resume(ExtentIndex first, std::uint32_t granules) FM_EXCLUDES(mutex_);
 
   // ---- limits and counts ----
@@ -147,6 +178,34 @@ class PageHeap {
   // Granules of the largest extent that could be taken now, its first one on a multiple of `align`.
   std::uint32_t largest(std::uint32_t align) const FM_EXCLUDES(mutex_);
 
+  // ---- watermarks, and what is idle: core/watermarks.h in bytes ----
+
+  Bytes free() const FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return Bytes{free_granules() * kGranule};
+  }
+  void set_watermarks(Bytes low, Bytes high) FM_EXCLUDES(mutex_);
+  void ask_for_growth_below(Bytes free) FM_EXCLUDES(mutex_);
+  Watermarks watermarks() const FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return marks_;
+  }
+  Watermarks::Seen take_crossings() FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return marks_.take(free_granules());
+  }
+  // The least bytes that were free since begin_idle_period().
+  Bytes least_free() const FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return Bytes{std::min(marks_.least(), free_granules()) * kGranule};
+  }
+  void begin_idle_period() FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    marks_.forget_least(free_granules());
+  }
+  const LargeCounts& large() const { return large_; }
+  void reset_large() FM_EXCLUDES(mutex_);  // but for what is in use
+
   void check_invariants() const FM_EXCLUDES(mutex_);
   Mutex& mutex() { return mutex_; }
 
@@ -156,18 +215,29 @@ class PageHeap {
   }
   FreeExtents& lists_of(ExtentKind kind) FM_REQUIRES(mutex_) { return kind == ExtentKind::kFree ? free_ : absent_; }
   void claim(ExtentIndex first, std::uint32_t granules, std::uint32_t clean) FM_REQUIRES(mutex_);
+  ExtentIndex take_locked(std::uint32_t granules, std::uint32_t align) FM_REQUIRES(mutex_);
+  void mark_large(ExtentIndex extent) FM_REQUIRES(mutex_);
   ExtentIndex carve(ExtentKind kind, ExtentIndex whole, std::uint32_t before, std::uint32_t granules)
+      FM_REQUIRES(mutex_);
+  ExtentIndex split(ExtentKind kind, ExtentIndex whole, std::uint32_t before, std::uint32_t granules, bool alone)
       FM_REQUIRES(mutex_);
   ExtentIndex lift_locked(ExtentKind kind, ExtentIndex found, std::uint32_t before, std::uint32_t granules)
       FM_REQUIRES(mutex_);
   void lay(ExtentKind kind, ExtentIndex first, std::uint32_t granules, std::uint32_t clean) FM_REQUIRES(mutex_);
   void list(ExtentKind kind, ExtentIndex first, std::uint32_t granules, std::uint32_t clean) FM_REQUIRES(mutex_);
   void unlist(ExtentIndex first) FM_REQUIRES(mutex_);
-  void count_taken(std::uint32_t granules) { used_.fetch_add(granules, std::memory_order_relaxed); }
-  void count_given(std::uint32_t granules);
+  void count_taken(std::uint32_t granules) FM_REQUIRES(mutex_) { add_locked(used_, std::size_t{granules}); }
+  void count_given(std::uint32_t granules) FM_REQUIRES(mutex_);
   bool is(ExtentKind kind, ExtentIndex i) const { return (*extents_)[i].kind.load(std::memory_order_relaxed) == kind; }
   bool in_region(ExtentIndex i, std::uint16_t region) const {
     return (*extents_)[i].region.load(std::memory_order_relaxed) == region;
+  }
+  std::size_t free_granules() const FM_REQUIRES(mutex_) {
+    return held_.load(std::memory_order_relaxed) - used_.load(std::memory_order_relaxed);
+  }
+  // Not when memory comes: who grows the node for an object takes it at once.
+  void look_at_marks() FM_REQUIRES(mutex_) {
+    if (marks_.look(free_granules())) account_->want_attention();
   }
   bool charge(std::uint32_t granules) FM_REQUIRES(mutex_);
   bool within_limit(std::uint32_t granules) const FM_REQUIRES(mutex_);
@@ -178,6 +248,7 @@ class PageHeap {
   Account* account_;
   FreeExtents free_ FM_GUARDED_BY(mutex_);
   FreeExtents absent_ FM_GUARDED_BY(mutex_);
+  Watermarks marks_ FM_GUARDED_BY(mutex_);
   std::size_t not_taken_away_ FM_GUARDED_BY(mutex_) = 0;  // bytes held when the limit was set, and since
 
   // Written under mutex_; relaxed: readers tolerate stale.
@@ -187,6 +258,7 @@ class PageHeap {
   std::atomic<std::size_t> away_{0};   // granules in absent extents
   std::atomic<std::size_t> books_{0};  // bytes of metadata that this node's memory needs
   std::atomic<unsigned> regions_{0};
+  LargeCounts large_;
 };
 
 static_assert(Shareable<PageHeap>);

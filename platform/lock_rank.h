@@ -12,6 +12,7 @@ enum class LockRank : std::uint8_t {
   kHeapNames,    // which heap has which name
   kHeapList,     // which heaps exist in this process
   kSlotTable,    // which thread has which slot
+  kMaintain,     // one heap's callbacks and its maintaining thread
   kHeapAdmin,    // one heap's configuration changes, reserve, trim
   kStats,        // one heap's statistics are read, or their baselines set
   kZones,        // one heap's named zones

@@ -13,6 +13,7 @@ constexpr double kFaceCycles = 2;          // what rte_fastmem.h's calls may cos
 constexpr double kOfOneLcore = 1.0 / 0.9;  // nine tenths of its throughput on every core
 constexpr double kNonEalOfEal = 1.2;
 constexpr double kOfRteMalloc = 1.0 / 20;
+constexpr double kAnySizeOfRteMalloc = 1.0 / 10;
 constexpr double kFirstNs = 10'000;
 
 std::string family(const std::string& name) { return name.substr(0, name.find('/')); }
@@ -51,6 +52,10 @@ void add(std::vector<Demand>& all, const ScenarioInfo& scenario) {
       return add_lcores(all, scenario);
     case Kind::kNonEalThread:
       all.push_back({scenario.name, "eal-lcore", "", kNonEalOfEal});
+      return;
+    case Kind::kLargePair:
+    case Kind::kLargeSet:
+      all.push_back({scenario.name, "", kRteMalloc, kAnySizeOfRteMalloc});
       return;
     case Kind::kFirstAllocation:
       all.push_back({scenario.name, "", "", kFirstNs, Demand::Unit::kNanoseconds});

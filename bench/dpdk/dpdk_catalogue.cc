@@ -3,11 +3,15 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 namespace bench {
 namespace {
 
 constexpr std::size_t kSizes[] = {64, 256, 1024, 2048};
+constexpr std::pair<const char*, std::size_t> kUntouched[] = {
+    {"untouched/64", 64},      {"untouched/4K", 4 << 10},   {"untouched/256K", 256 << 10},
+    {"untouched/2M", 2 << 20}, {"untouched/16M", 16 << 20}, {"untouched/64M", 64 << 20}};
 constexpr std::size_t kPlainSize = 256;
 constexpr std::size_t kLive = 512;  // per lcore; see kObjectsPerLcore in pools.cc
 constexpr unsigned kLcoresPerCpu = 4;
@@ -40,6 +44,8 @@ std::vector<ScenarioInfo> make_catalogue() {
   all.push_back({.name = "handle-bulk32", .kind = Kind::kHandleBulk, .size = kPlainSize});
   all.push_back({.name = "burst32-lifo", .kind = Kind::kBurstLifo, .size = kPlainSize});
   all.push_back({.name = "burst32-fifo", .kind = Kind::kBurstFifo, .size = kPlainSize});
+  for (const auto& [name, size] : kUntouched) all.push_back({.name = name, .kind = Kind::kLargePair, .size = size});
+  all.push_back({.name = "large-random", .kind = Kind::kLargeSet, .live = kLargeLive});
   all.push_back({.name = "producer-consumer", .kind = Kind::kProducerConsumer, .size = kPlainSize, .threads = 2});
   all.push_back({.name = "producer-consumer32", .kind = Kind::kProducerConsumerBulk, .size = kPlainSize, .threads = 2});
   add_lcores(all, "lcores", Kind::kLcorePairs, 0);

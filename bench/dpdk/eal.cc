@@ -14,8 +14,12 @@
 namespace bench {
 namespace {
 
-constexpr std::uint64_t kHugepages = 320;    // 2 MiB each: what all scenarios need together, and some more
-constexpr const char* kPlainMemory = "768";  // MiB; the kernel gives what is touched
+constexpr std::uint64_t kHugepages = 320;        // 2 MiB each: what all scenarios need together, and some more
+constexpr std::uint64_t kRoomyHugepages = 2880;  // with the sets of large objects
+constexpr std::uint64_t kHugepageMib = 2;
+constexpr const char* kPlainMemory = "1536";  // MiB; the kernel gives what is touched
+
+bool g_roomy = false;
 
 // Lcore 0 on the last CPU, lcore 1 on the one before, and round again: "0@1,1@0,2@1,3@0". EAL lets lcores share a CPU.
 std::string lcores() {
@@ -29,6 +33,8 @@ std::string lcores() {
 
 }  // namespace
 
+bool eal_is_roomy() { return g_roomy; }
+
 bool hugepages_for_eal() { return free_hugepages() >= kHugepages; }
 
 std::string start_eal(const char* program, bool hugepages) {
@@ -40,7 +46,10 @@ std::string start_eal(const char* program, bool hugepages) {
                                  "--file-prefix=fastmem_bench_" + std::to_string(getpid()),
                                  "--log-level=lib.eal:error"};
   if (hugepages) {
+    g_roomy = free_hugepages() >= kRoomyHugepages;
     words.emplace_back("--in-memory");
+    words.emplace_back("-m");
+    words.push_back(std::to_string((g_roomy ? kRoomyHugepages : kHugepages) * kHugepageMib));
   } else {
     for (const char* word : {"--no-huge", "--no-shconf", "-m", kPlainMemory}) words.emplace_back(word);
   }

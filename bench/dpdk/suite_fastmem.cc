@@ -99,6 +99,7 @@ std::unique_ptr<Scenario> dpdk_fastmem_suite(const ScenarioInfo& info, const Pla
   if (info.kind == Kind::kPairSized) {
     return std::make_unique<SmallScenario<Pairs<SizedSource>, SizedSource>>(SizedSource{info.size}, plan.quick);
   }
+  if (is_large(info)) return make_large_in_eal<HeapSource>(info, plan.quick);
   const auto handle = g_heap->handle(info.size);
   if (!handle.ok()) die("no handle", handle.error().text);
   return make_in_eal(HeapSource{info.size}, HandleSource{handle.value()}, info, plan.quick);

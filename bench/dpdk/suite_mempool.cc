@@ -37,7 +37,7 @@ template <std::size_t kKind>
 std::unique_ptr<Scenario> pool_suite(const ScenarioInfo& info, const Plan& plan) {
   const bool many_at_each_end = info.kind == Kind::kLcorePairs || info.kind == Kind::kLcoreSets;
   if (kKind == kSingle && many_at_each_end && info.threads > 1) return nullptr;
-  if (info.kind == Kind::kFirstAllocation) return nullptr;
+  if (info.kind == Kind::kFirstAllocation || is_large(info)) return nullptr;
   const PoolSource source{pool_of(kKinds[kKind], info.size)};
   return make_in_eal(source, source, info, plan.quick);
 }

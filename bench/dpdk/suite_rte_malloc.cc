@@ -29,6 +29,7 @@ struct RteMallocSource {
 }  // namespace
 
 std::unique_ptr<Scenario> rte_malloc_suite(const ScenarioInfo& info, const Plan& plan) {
+  if (is_large(info)) return make_large_in_eal<RteMallocSource>(info, plan.quick);
   const RteMallocSource source{info.size};
   return make_in_eal(source, source, info, plan.quick);
 }

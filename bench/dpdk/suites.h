@@ -5,8 +5,10 @@
 #include <memory>
 #include <string>
 
+#include "bench/dpdk/eal.h"
 #include "bench/dpdk/ring_pipe.h"
 #include "bench/dpdk/scenarios_lcores.h"
+#include "bench/scenarios_large.h"
 #include "bench/scenarios_small.h"
 
 namespace bench {
@@ -35,6 +37,13 @@ std::unique_ptr<Scenario> make_lcores(Source source, const ScenarioInfo& info, b
   if (info.threads > lcores_there()) return nullptr;
   if (info.work != 0) return std::make_unique<LcoresScenario<Body<Source, true>>>(source, info, quick);
   return std::make_unique<LcoresScenario<Body<Source, false>>>(source, info, quick);
+}
+
+// Of Sources that are made of a size. A full set of large objects wants more memory than there may be.
+template <class Source>
+std::unique_ptr<Scenario> make_large_in_eal(const ScenarioInfo& info, bool quick) {
+  if (info.kind == Kind::kLargeSet && !quick && !eal_is_roomy()) return nullptr;
+  return make_large<Source>(info, quick);
 }
 
 // Any and Fixed: an allocator for any size, and the same told the size once. Both have alloc(), free(p),

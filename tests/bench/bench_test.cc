@@ -13,18 +13,19 @@ namespace {
 
 TEST_CASE("one short comparison of every kind of scenario that needs little memory") {
   const std::string json = scratch("bench.json");
-  const Run run = run_bench(
-      "--quick --runs=1 --json " + json +
-      " '^(pair/64|burst32-lifo/64|burst32-fifo/64|bulk32/64|handle/64|random-small|pipe/1-1|pipe32/ring4|threads/[12]|"
-      "larson/2|xmalloc/2|sh8bench/2|footprint/traced/1k)$'");
+  const Run run = run_bench("--quick --runs=1 --json " + json +
+                            " '^(pair/64|burst32-lifo/64|burst32-fifo/64|bulk32/64|handle/64|random-small|large/"
+                            "2M|large-random|pipe/1-1|pipe32/ring4|threads/[12]|"
+                            "larson/2|xmalloc/2|sh8bench/2|footprint/traced/1k)$'");
   INFO(run.output);
   CHECK(run.status == 0);
   CHECK(contains(run.output, "fastmem does what is asked in "));
   CHECK(contains(run.output, "a first look, not a verdict"));
   const std::string results = read(json);
-  for (const char* scenario : {"pair/64", "burst32-lifo/64", "burst32-fifo/64", "bulk32/64", "handle/64",
-                               "random-small", "pipe/1-1", "pipe32/ring4", "threads/1", "threads/2", "larson/2",
-                               "xmalloc/2", "sh8bench/2", "footprint/traced/1k", "footprint/traced/1k/freed"}) {
+  for (const char* scenario :
+       {"pair/64", "burst32-lifo/64", "burst32-fifo/64", "bulk32/64", "handle/64", "random-small", "large/2M",
+        "large-random", "pipe/1-1", "pipe32/ring4", "threads/1", "threads/2", "larson/2", "xmalloc/2", "sh8bench/2",
+        "footprint/traced/1k", "footprint/traced/1k/freed"}) {
     for (const char* allocator : {"fastmem", "glibc"}) {
       CHECK(
           contains(results, std::string("{\"scenario\": \"") + scenario + "\", \"allocator\": \"" + allocator + "\""));
@@ -65,8 +66,9 @@ TEST_CASE("without gnuplot the table is there, and a line says what to install")
 TEST_CASE("every scenario has a name") {
   const Run run = run_bench("--list");
   CHECK(run.status == 0);
-  for (const char* scenario : {"pair/65536\n", "random-large/1M\n", "random-large-sized/10M\n", "pipe32/3-1\n",
-                               "threads/8\n", "many-threads\n", "first-touch\n", "footprint/traced/100k\n"}) {
+  for (const char* scenario :
+       {"pair/65536\n", "random-large/1M\n", "random-large-sized/10M\n", "pipe32/3-1\n", "threads/8\n", "large/64M\n",
+        "large-random\n", "many-threads\n", "first-touch\n", "footprint/traced/100k\n"}) {
     CHECK(contains(run.output, scenario));
   }
 }

@@ -367,6 +367,18 @@ void call_everything(Heap& heap, Handle handle, void* object, void* sized, void*
   CHECK(heap.realloc(nullptr, 5000, 0) == nullptr);
   CHECK(heap.realloc(object, 0, 0) == nullptr);
   CHECK(refused());
+  CHECK(heap.alloc(Request{.size = kMaxSize * 3}) == nullptr);
+  CHECK(refused());
+  CHECK(heap.alloc(Request{.size = 100, .flags = kContiguous}) == nullptr);
+  CHECK(refused());
+  const auto first = *static_cast<unsigned char*>(object);
+  CHECK(heap.free_sensitive(object) == ErrorCode::kReentered);
+  CHECK(*static_cast<unsigned char*>(object) == first);
+  CHECK(heap.set_floor(kMiB, kAnyNode).code == ErrorCode::kReentered);
+  CHECK(heap.set_floor(Bytes{}, kAnyNode).code == ErrorCode::kReentered);
+  heap.set_total_limit(kMiB);
+  CHECK(refused());
+  CHECK(heap.memory_stats(kAnyNode).code() == ErrorCode::kReentered);
   CHECK(heap.reserve(kMiB * 2, kAnyNode).code == ErrorCode::kReentered);
   CHECK(heap.set_limit(kMiB, kAnyNode).code == ErrorCode::kReentered);
   CHECK(heap.trim() == Bytes{});
@@ -406,10 +418,17 @@ TEST_CASE("no callback reaches a heap, its own or another, and everything works 
   for (unsigned i = 0; i < 32; ++i) CHECK(heap->free(warm[i]) == ErrorCode::kOk);
   warm.erase(warm.begin(), warm.begin() + 32);
   void* const others = other->alloc(100);
+  CHECK(heap->iova_of(object) != kBadIova);  // from now on they are known
+  CHECK(other->iova_of(others) != kBadIova);
+  std::memset(object, 0x5a, 100);
+  std::memset(others, 0x5a, 100);
+  void* const large = heap->alloc(kMaxSize * 2);
   Recorder a(heap);
   unsigned calls = 0;
   const auto reenter = [&] {
     ++calls;
+    CHECK(heap->free(large) == ErrorCode::kReentered);
+    CHECK(heap->realloc(large, kMaxSize * 3, 0) == nullptr);
     call_everything(*heap.heap, handle.value(), object, object, object);
     call_everything(*other.heap, others_handle.value(), others, others, others);
     CHECK(claim_thread_slot() == kNoSlot);
@@ -426,6 +445,7 @@ TEST_CASE("no callback reaches a heap, its own or another, and everything works 
   CHECK(claim_thread_slot() == slot);
   for (void* const p : warm) CHECK(heap->free(p) == ErrorCode::kOk);
   CHECK(other->free(others) == ErrorCode::kOk);
+  CHECK(heap->free(large) == ErrorCode::kOk);
   calls = 0;
   a.on_goes = [&] { ++calls; };
   empty(heap, all);
@@ -437,6 +457,8 @@ TEST_CASE("no callback reaches a heap, its own or another, and everything works 
 TEST_CASE("goes() does not reach the heap, while it trims, loses the listener or comes to its end") {
   TestHeap heap;
   void* const object = heap->alloc(100);
+  std::memset(object, 0x5a, 100);
+  CHECK(heap->iova_of(object) != kBadIova);
   const Result<Handle> handle = heap->handle(100, 0, kAnyNode);
   unsigned calls = 0;
   Recorder a(heap);
@@ -496,6 +518,89 @@ TEST_CASE("growth by several threads and nodes while listeners come and go") {
   heap.check_laws(0);
   heap->trim();
   CHECK(always.held.empty());
+}
+
+TEST_CASE("a device address that nobody asked for is not asked for in a callback") {
+  TestHeap heap;
+  void* const object = heap->alloc(100);
+  Recorder a(heap);
+  a.on_came = [&] {
+    CHECK(heap->iova_of(object) == kBadIova);
+    CHECK(last_error().code == ErrorCode::kReentered);
+    return Error{};
+  };
+  CHECK(heap->add_listener(a.listener()).ok());
+  CHECK(heap->iova_of(object) != kBadIova);
+}
+
+TEST_CASE("pages that went back inside of regions come again for a listener, and stay while there is one") {
+  TestHeap::Setup setup;
+  setup.backing.discard_unit = kKiB * 64;
+  setup.config.region_size = kMiB * 32;
+  TestHeap heap(setup);
+  void* const kept = heap->alloc(100);
+  void* const large = heap->alloc(kMaxSize * 8);
+  heap->free(large);
+  CHECK(heap->trim() > kMiB * 8);
+  CHECK(heap.backing.discarded() > kMiB * 8);
+
+  heap.backing.refuse_restores(true);
+  Recorder a(heap), b(heap, "b");
+  const Error refused = heap->add_listener(a.listener());
+  CHECK(refused.code == ErrorCode::kNoMemory);
+  CHECK(says(refused, "told to refuse restores"));
+  CHECK(a.cames == 0);
+  CHECK_FALSE(heap->has_listeners());
+  CHECK(heap.backing.discarded() > kMiB * 8);  // the heap is as it was, and so is what goes back
+
+  heap.backing.refuse_restores(false);
+  a.on_came = [&] {
+    CHECK(heap.backing.discarded() == Bytes{});
+    return Error{};
+  };
+  REQUIRE(heap->add_listener(a.listener()).ok());
+  REQUIRE(heap->add_listener(b.listener()).ok());
+  CHECK(a.hears_what_is_held());
+  CHECK(heap->trim() == Bytes{});
+  REQUIRE(heap->remove_listener("b").ok());
+  CHECK(heap->trim() == Bytes{});
+  REQUIRE(heap->remove_listener("recorder").ok());
+  CHECK(heap->trim() > kMiB * 8);
+  heap->free(kept);
+}
+
+TEST_CASE("pages go and come while listeners do, by several threads") {
+  TestHeap::Setup setup;
+  setup.backing.discard_unit = kKiB * 64;
+  setup.config.region_size = kMiB * 8;
+  TestHeap heap(setup);
+  Recorder a(heap);
+  a.on_came = [&] {
+    CHECK(heap.backing.discarded() == Bytes{});
+    return Error{};
+  };
+  std::atomic<bool> done{false};
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 2; ++t) {
+    threads.emplace_back([&, t] {
+      while (!done) {
+        void* const small = heap->alloc(3000);
+        void* const large = heap->alloc(kMaxSize * (2 + t));
+        if (large != nullptr) std::memset(large, 1, kMaxSize * 2);
+        heap->free(large);
+        heap->trim();
+        heap->free(small);
+      }
+    });
+  }
+  for (unsigned round = 0; round < 200; ++round) {
+    REQUIRE(heap->add_listener(a.listener()).ok());
+    REQUIRE(heap->remove_listener("recorder").ok());
+  }
+  done = true;
+  for (std::thread& t : threads) t.join();
+  CHECK(a.held.empty());
+  heap->check_invariants();
 }
 
 TEST_CASE("a child of fork has no listeners, and its memory goes without a word; the parent's still listen") {

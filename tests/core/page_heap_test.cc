@@ -189,22 +189,66 @@ TEST_CASE("an extent grows into a free neighbour and shrinks out of its own tail
 
 TEST_CASE("a whole free extent, of which a part is kept") {
   Workbench bench(128);
-  bench.add_region(0, 64, {}, true);
-  bench.add_region(64, 64);
+  bench.add_region(0, 64);
+  bench.add_region(64, 64, {}, true);
   const ExtentIndex first = bench.pages.take(4, 1);
-  CHECK(first == 64);
+  CHECK(first == 0);
   const ExtentIndex whole = bench.pages.take_whole(61);
-  REQUIRE(whole == 0);
+  REQUIRE(whole == 64);
   CHECK(bench.extents[whole].granules == 64);
   CHECK(bench.pages.take(61, 1) == kNoExtent);
   const ExtentIndex part = bench.pages.keep(whole, 10, 5);
-  CHECK(part == 10);
+  CHECK(part == 74);
   CHECK(bench.extents[part].granules == 5);
   CHECK(bench.extents[part].clean == 5);
   CHECK(bench.pages.used() == Bytes{kGranule * 9});
   bench.pages.check_invariants();
-  CHECK(bench.pages.take(49, 1) == 15);
-  CHECK(bench.pages.take(10, 1) == 0);
+  CHECK(bench.pages.large().objects == 1);
+  CHECK(bench.pages.large().granules == 5);
+  CHECK(bench.pages.take(60, 1) == 4);
+  CHECK(bench.pages.take(49, 1) == 79);
+  CHECK(bench.pages.take(10, 1) == 64);
+}
+
+TEST_CASE("of a few extents that fit, the lowest is taken, also where others are tighter") {
+  Workbench bench(256);
+  bench.add_region(0, 256);
+  std::vector<ExtentIndex> fences;
+  for (const std::uint32_t hole : {40u, 12u, 10u, 11u}) {
+    const ExtentIndex h = bench.pages.take(hole, 1);
+    fences.push_back(h);
+    bench.pages.take(1, 1);
+  }
+  const std::uint32_t rest = 256 - 40 - 12 - 10 - 11 - 4;
+  CHECK(bench.pages.take(rest, 1) == 256 - rest);
+  for (const ExtentIndex hole : fences) bench.pages.give(hole);
+  CHECK(bench.pages.take(10, 1) == 0);   // of 40, 12, 10 and 11
+  CHECK(bench.pages.take(30, 1) == 10);  // the others are too small
+  CHECK(bench.pages.take(11, 1) == 41);  // of 12 and 11
+  bench.pages.check_invariants();
+}
+
+TEST_CASE("a large object is given back once, and to the region it is of") {
+  Workbench bench(64);
+  bench.add_region(0, 64);
+  const ExtentIndex large = bench.pages.take_large(20, 4);
+  REQUIRE(large != kNoExtent);
+  CHECK(bench.extents[large].kind == ExtentKind::kLarge);
+  CHECK(bench.pages.large().allocs == 1);
+  CHECK(bench.pages.extend(large, 30));
+  CHECK(bench.pages.large().granules == 30);
+  bench.pages.shrink(large, 10);
+  CHECK(bench.pages.large().granules == 10);
+  const ExtentIndex slab = bench.pages.take(1, 1);
+  CHECK_FALSE(bench.pages.give_large(slab, 1));
+  CHECK_FALSE(bench.pages.give_large(large, 2));
+  CHECK(bench.pages.give_large(large, 1));
+  CHECK_FALSE(bench.pages.give_large(large, 1));
+  CHECK(bench.pages.large().frees == 1);
+  CHECK(bench.pages.large().objects == 0);
+  CHECK(bench.pages.large().granules == 0);
+  CHECK(bench.pages.used() == Bytes{kGranule});
+  bench.pages.check_invariants();
 }
 
 TEST_CASE("pages that are given back are not held, are not handed out, and come back") {
