@@ -66,7 +66,7 @@ struct Config {
   Profile profile = Profile::kFine;
   Misuse misuse = Misuse::kReport;
   std::size_t default_align = 16;   ///< when 0 is asked: a power of two, 16 .. 4096; 64 for cache lines
-  Bytes region_size = kMiB * 128;   ///< largest growth step, and reserve()'s; less when memory is short
+  Bytes region_size = kMiB * 128;   ///< largest growth step; less when memory is short
   Bytes first_region = kMiB * 4;    ///< first growth step; later ones a quarter of what the node holds
   Bytes cache_budget = kMiB * 128;  ///< most bytes that caches and depots together have room for; 0: nothing is cached
   Bytes address_space = {};         ///< most the heap can ever hold; 0: chosen from the machine

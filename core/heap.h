@@ -40,6 +40,7 @@ struct HeapConfig {
   std::size_t default_align = 16;  // when 0 is asked: a power of two, 16 .. 4096
   Bytes region_size = kMiB * 128;  // the largest; growth on demand takes a quarter of what the node holds ...
   Bytes first_region = kMiB * 4;   // ... and at least this
+  Bytes reserve_step = {};         // most that reserve() asks for at once; 0: region_size
   Bytes limit_per_node = kUnlimited;
   Misuse misuse = Misuse::kReport;
   bool finds_named = false;  // free, realloc and questions about an address are passed on to the heap with a name
