@@ -223,6 +223,18 @@ void Heap::grow_ahead(unsigned node, std::uint64_t now) {
   n.pages.ask_for_growth_below(low + ahead_of(n));
 }
 
+// Once a round of tending: a burst is not remembered for ever.
+void Heap::forget_some_use() {
+  const LockGuard guard(admin_);
+  for (unsigned k = 0; k < node_count_; ++k) {
+    NodeState& n = state_->nodes[k];
+    const Bytes ahead = ahead_of(n);
+    if (ahead.rep == 0) continue;
+    n.ahead.store(ahead.rep < kGranule ? 0 : ahead.rep - ahead.rep / 16, std::memory_order_relaxed);
+    n.pages.ask_for_growth_below(bytes_of(n.pages.watermarks().low()) + ahead_of(n));
+  }
+}
+
 // A region or pages, and then their pages, piece by piece: who runs out meanwhile need not wait for all of them.
 Error Heap::grow_step(unsigned node, Bytes missing, const Watermarks& marks) {
   NodeState& n = state_->nodes[node];
