@@ -13,6 +13,7 @@ using namespace fastmem;         // NOLINT: the bodies of fastmem.h
 using namespace fastmem::c_api;  // NOLINT
 
 static_assert(FASTMEM_ZERO == core::kZero && FASTMEM_STRICT == core::kStrict);
+static_assert(FASTMEM_CONTIGUOUS == core::kContiguous);
 
 namespace {
 
@@ -62,34 +63,6 @@ core::Handle to_handle(fastmem_handle_t handle) { return core::Handle{static_cas
 }
 [[gnu::cold, gnu::noinline]] int handle_free_slow(core::Heap& heap, core::Handle handle, void* p) {
   return negative(heap.handle_free_slow(handle, p));
-}
-
-// What the config of an older header lacks keeps its default. false: a value that no header knows.
-bool to_config(const fastmem_config_t* given, Config& config) {
-  fastmem_config_t c;
-  fastmem_config_init(&c);
-  if (given != nullptr) {
-    if (given->struct_size < offsetof(fastmem_config_t, default_align)) return false;
-    if (given->version != FASTMEM_STRUCT_VERSION) return false;
-    __builtin_memcpy(&c, given, given->struct_size < sizeof(c) ? given->struct_size : sizeof(c));
-  }
-  if (c.pages > FASTMEM_PAGES_4K || c.iova_mode > FASTMEM_IOVA_NONE || c.profile > FASTMEM_PROFILE_RFC ||
-      c.misuse > FASTMEM_MISUSE_ABORT) {
-    return false;
-  }
-  config.pages = static_cast<PageKind>(c.pages);
-  config.iova = static_cast<IovaMode>(c.iova_mode);
-  config.profile = static_cast<Profile>(c.profile);
-  config.misuse = static_cast<Misuse>(c.misuse);
-  config.default_align = c.default_align;
-  config.region_size = Bytes{c.region_size};
-  config.address_space = Bytes{c.address_space};
-  config.limit_per_node = Bytes{c.limit_per_node};
-  config.first_region = Bytes{c.first_region};
-  config.cache_budget = Bytes{c.cache_budget};
-  config.decay = std::chrono::milliseconds(c.decay_ms);
-  config.pressure = {.some_us = c.pressure_some_us, .full_us = c.pressure_full_us, .window_us = c.pressure_window_us};
-  return true;
 }
 
 ErrorCode bad_config() {
@@ -148,6 +121,28 @@ int fastmem_heap_free(fastmem_heap_t* heap, void* ptr) { return negative(existin
 
 int fastmem_heap_free_sized(fastmem_heap_t* heap, void* ptr, size_t size) {
   return negative(existing(heap)->free_sized(ptr, size));
+}
+
+void* fastmem_alloc_request(fastmem_heap_t* heap, const fastmem_request_t* request) {
+  core::Heap* const h = unwrap(heap);
+  if (h == nullptr) return no_object();
+  if (request == nullptr || request->struct_size < sizeof(*request)) {
+    fail(ErrorCode::kInvalid, "no request, or one whose struct_size is not set");
+    return no_object();
+  }
+  NodeId id;
+  if (!to_node(request->node, id)) return bad_node(request->node), no_object();
+  void* const p = h->alloc({request->size, request->align, request->boundary, request->flags, id});
+  return p != nullptr ? p : no_object();
+}
+
+int fastmem_free_sensitive(fastmem_heap_t* heap, void* ptr) { return negative(existing(heap)->free_sensitive(ptr)); }
+
+int fastmem_validate(fastmem_heap_t* heap, const void* ptr, size_t* size) {
+  const Result<std::size_t> usable = existing(heap)->validate(ptr);
+  if (!usable.ok()) return negative(usable.error());
+  if (size != nullptr) *size = usable.value();
+  return 0;
 }
 
 void* fastmem_realloc(void* ptr, size_t size, size_t align) { return fastmem_heap_realloc(nullptr, ptr, size, align); }
@@ -212,6 +207,46 @@ int fastmem_handle_free_bulk(fastmem_heap_t* heap, fastmem_handle_t handle, void
 
 // ---- heaps ---------------------------------------------------------------------------------------------------------
 
+// What the config of an older header lacks keeps its default. false: a value that no header knows.
+bool fastmem::c_api::to_config(const fastmem_config_t* given, Config& config) {
+  fastmem_config_t c;
+  fastmem_config_init(&c);
+  if (given != nullptr) {
+    if (given->struct_size < offsetof(fastmem_config_t, default_align)) return false;
+    if (given->version != FASTMEM_STRUCT_VERSION) return false;
+    __builtin_memcpy(&c, given, given->struct_size < sizeof(c) ? given->struct_size : sizeof(c));
+  }
+  if (c.pages > FASTMEM_PAGES_4K || c.iova_mode > FASTMEM_IOVA_NONE || c.profile > FASTMEM_PROFILE_RFC ||
+      c.misuse > FASTMEM_MISUSE_ABORT || c.files > FASTMEM_FILES_LIST || c.keep_files > 1 || c.locked > 1 ||
+      c.prefault > 1) {
+    return false;
+  }
+  config.pages = static_cast<PageKind>(c.pages);
+  config.iova = static_cast<IovaMode>(c.iova_mode);
+  config.profile = static_cast<Profile>(c.profile);
+  config.misuse = static_cast<Misuse>(c.misuse);
+  config.default_align = c.default_align;
+  config.region_size = Bytes{c.region_size};
+  config.address_space = Bytes{c.address_space};
+  config.limit_per_node = Bytes{c.limit_per_node};
+  config.first_region = Bytes{c.first_region};
+  config.cache_budget = Bytes{c.cache_budget};
+  config.files = static_cast<FileKind>(c.files);
+  config.keep_files = c.keep_files != 0;
+  config.directory = c.directory;
+  config.file_prefix = c.file_prefix;
+  config.preallocate = Bytes{c.preallocate};
+  config.base_address = c.base_address;
+  config.locked = c.locked != 0;
+  config.prefault = c.prefault != 0;
+  config.prefault_threads = c.prefault_threads;
+  config.decay = std::chrono::milliseconds(c.decay_ms);
+  config.pressure = {.some_us = c.pressure_some_us, .full_us = c.pressure_full_us, .window_us = c.pressure_window_us};
+  config.progress = c.progress;
+  config.progress_context = c.progress_context;
+  return true;
+}
+
 void fastmem_config_init(fastmem_config_t* config) {
   if (config == nullptr) return;
   const Config defaults;
@@ -242,6 +277,7 @@ fastmem_heap_t* fastmem_heap_create(const fastmem_config_t* config) {
 }
 
 int fastmem_heap_destroy(fastmem_heap_t* heap) {
+  if (core::refuse_in_callback() != ErrorCode::kOk) return negative(last_error().code);
   auto* const h = reinterpret_cast<core::Heap*>(heap);
   if (h == nullptr || !core::is_listed(h))
     return negative(fail(ErrorCode::kInvalid, "%p is no heap", static_cast<void*>(heap)));

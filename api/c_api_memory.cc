@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "api/c_api.h"
+#include "api/dump.h"
 
 using namespace fastmem;         // NOLINT: the bodies of fastmem.h
 using namespace fastmem::c_api;  // NOLINT
@@ -71,7 +72,10 @@ size_t fastmem_trim(fastmem_heap_t* heap) {
 
 // ---- classes -------------------------------------------------------------------------------------------------------
 
-size_t fastmem_max_size(fastmem_heap_t*) { return core::kMaxSize; }
+size_t fastmem_max_size(fastmem_heap_t* heap) {
+  const core::Heap* const h = unwrap(heap);
+  return h != nullptr ? h->largest() : 0;
+}
 
 unsigned int fastmem_classes(fastmem_heap_t* heap, size_t* sizes) {
   const core::Heap* const h = unwrap(heap);
@@ -102,6 +106,7 @@ fastmem_slot_stats_t to_c(const core::SlotStats& s) {
 int fastmem_stats(fastmem_heap_t* heap, fastmem_stats_t* stats) {
   const core::Heap* const h = unwrap(heap);
   if (h == nullptr) return negative(last_error().code);
+  if (core::refuse_in_callback() != ErrorCode::kOk) return negative(last_error().code);
   const core::HeapStats s = h->stats();
   fastmem_stats_t c = {};
   c.bytes_backing = s.backing.rep;
@@ -178,6 +183,41 @@ int fastmem_stats_node(fastmem_heap_t* heap, int node, fastmem_node_stats_t* sta
   c.regions = s.regions;
   c.node = node;
   return fill(stats, c);
+}
+
+int fastmem_stats_memory(fastmem_heap_t* heap, int node, fastmem_memory_stats_t* stats) {
+  const core::Heap* const h = unwrap(heap);
+  if (h == nullptr) return negative(last_error().code);
+  NodeId id;
+  if (!to_node(node, id)) return negative(fail(ErrorCode::kInvalid, "node %d is not there", node));
+  const Result<core::MemoryStats> m = h->memory_stats(id);
+  if (!m.ok()) return negative(fail(ErrorCode::kInvalid, "node %d is not there", node));
+  const core::MemoryStats& s = m.value();
+  fastmem_memory_stats_t c = {};
+  c.bytes_total = s.total.rep;
+  c.bytes_in_slabs = s.slabs.rep;
+  c.bytes_large = s.large.rep;
+  c.bytes_free = s.free.rep;
+  c.bytes_largest_free = s.largest_free.rep;
+  c.bytes_away = s.away.rep;
+  c.bytes_floor = s.floor.rep;
+  c.free_pieces = s.free_pieces;
+  c.large_objects = s.large_objects;
+  c.regions = s.regions;
+  c.fragmentation = s.fragmentation();
+  return fill(stats, c);
+}
+
+int fastmem_dump(fastmem_heap_t* heap, FILE* file) {
+  const core::Heap* const h = unwrap(heap);
+  if (h == nullptr) return negative(last_error().code);
+  return file != nullptr ? dump_text(*h, file) : negative(fail(ErrorCode::kInvalid, "no file to dump to"));
+}
+
+int fastmem_dump_json(fastmem_heap_t* heap, FILE* file) {
+  const core::Heap* const h = unwrap(heap);
+  if (h == nullptr) return negative(last_error().code);
+  return file != nullptr ? dump_json(*h, file) : negative(fail(ErrorCode::kInvalid, "no file to dump to"));
 }
 
 void fastmem_stats_reset(fastmem_heap_t* heap) {

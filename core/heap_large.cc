@@ -53,12 +53,10 @@ void* Heap::alloc(const Request& request) {
     free(p);
     if (!has_iova) return nullptr;
   }
-  const int index = r.node == kAnyNode ? -1 : node_index(r.node);
-  if (index < 0 && r.node != kAnyNode) {
-    fail(ErrorCode::kNoNode, "node %u is not there", unsigned{r.node.rep});
-    return nullptr;
-  }
-  return large_slow(r, index);
+  const Place asked = r.node == kAnyNode ? Place{-1, false} : place(r.node);
+  if (asked.first < 0 && r.node != kAnyNode) return set_last_error(no_place(r.node)), nullptr;
+  if (asked.whole_kind) r.flags |= kWholeKind;
+  return large_slow(r, asked.first);
 }
 
 Heap::Need Heap::need_for(const Request& r) const {
@@ -77,26 +75,34 @@ void* Heap::large_slow(const Request& request, int node) {
   const unsigned first = node < 0 ? home() : static_cast<unsigned>(node);
   const NodeState& asked = state_->nodes[first];
   const Need need = need_for(request);
-  const unsigned reach = (request.flags & kStrict) != 0 ? 1 : asked.reach;
-  for (unsigned k = 0; k < reach; ++k) {
-    const ExtentIndex extent = take_large(asked.nearest[k], need);
+  const unsigned reach = reach_of(first, request.flags);
+  const unsigned looks = (request.flags & kAnyKind) != 0 ? 2 : 1;  // the first at what is held
+  for (unsigned k = 0; k < reach * looks; ++k) {
+    const unsigned from = asked.nearest[k % reach];
+    const bool grows = k / reach + 1 == looks;
+    const ExtentIndex extent = grows ? take_large(from, need) : take_held_large(from, need);
     if (extent == kNoExtent) continue;
-    if (k != 0) state_->elsewhere.fetch_add(1, std::memory_order_relaxed);
+    if (from != first) count_elsewhere(first, from);
     tend_slow(*s);
     return use_large(extent, request);
   }
-  state_->large.nomem.fetch_add(1, std::memory_order_relaxed);
+  state_->nodes[first].large.nomem.fetch_add(1, std::memory_order_relaxed);
   return large_out_of_memory(first, request);
 }
 
-ExtentIndex Heap::take_large(unsigned node, const Need& need) {
+ExtentIndex Heap::take_held_large(unsigned node, const Need& need, bool* hopeless) {
   NodeState& n = state_->nodes[node];
   const bool particular = need.boundary != 0 || need.contiguous;
+  bool ignored = false;
+  return particular ? take_part(n, need, hopeless != nullptr ? *hopeless : ignored)
+                    : n.pages.take(need.granules, need.align);
+}
+
+ExtentIndex Heap::take_large(unsigned node, const Need& need) {
   Search looking = search(node, need);
   for (;;) {
     bool hopeless = false;
-    const ExtentIndex extent =
-        particular ? take_part(n, need, hopeless) : n.pages.take(need.granules, need.align);
+    const ExtentIndex extent = take_held_large(node, need, &hopeless);
     if (extent != kNoExtent || hopeless || !look_again_slow(looking)) return extent;
   }
 }
@@ -106,8 +112,10 @@ void* Heap::use_large(ExtentIndex extent, const Request& request) {
   void* const p = map_.address_of(extent);
   const std::size_t soiled = (e.granules - e.clean) * kGranule;
   if ((request.flags & kZero) != 0) std::memset(p, 0, std::min(request.size, soiled));
-  state_->large.allocs.fetch_add(1, std::memory_order_relaxed);
-  state_->large.bytes.fetch_add(e.granules * kGranule, std::memory_order_relaxed);
+  LargeCounts& large = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))].large;
+  large.allocs.fetch_add(1, std::memory_order_relaxed);
+  large.objects.fetch_add(1, std::memory_order_relaxed);
+  large.bytes.fetch_add(e.granules * kGranule, std::memory_order_relaxed);
   e.kind.store(ExtentKind::kLarge, std::memory_order_release);
   return p;
 }
@@ -119,9 +127,8 @@ void* Heap::large_out_of_memory(unsigned node, const Request& request) {
   const bool short_of_memory = why.ok() || why.code == ErrorCode::kNoMemory;
   fail(short_of_memory ? ErrorCode::kNoMemory : why.code,
        "no %zu KiB%s on node %u: %zu KiB held, %zu KiB free, at most %zu KiB in one piece; %.200s", request.size / 1024,
-       (request.flags & kContiguous) != 0 ? " contiguous in IOVA space" : "", unsigned{n.id.rep},
-       n.pages.held() / kKiB, counts.free / kKiB, counts.largest_free / kKiB,
-       why.ok() ? "the limit is reached" : why.text);
+       (request.flags & kContiguous) != 0 ? " contiguous in IOVA space" : "", unsigned{n.id.rep}, n.pages.held() / kKiB,
+       counts.free / kKiB, counts.largest_free / kKiB, why.ok() ? "the limit is reached" : why.text);
   return nullptr;
 }
 
@@ -188,14 +195,16 @@ ExtentIndex Heap::large_at(const void* p) const {
 }
 
 ErrorCode Heap::large_free_slow(ExtentIndex extent, void* p) {
-  if (own_slot_slow() == nullptr) return ErrorCode::kNotReady;
+  if (own_slot_slow() == nullptr) return last_error().code;
   Extent& e = state_->extents[extent];
   ExtentKind expected = ExtentKind::kLarge;
   // Of two threads that free it one has it.
   if (!e.kind.compare_exchange_strong(expected, ExtentKind::kNone, std::memory_order_acq_rel)) return foreign_free(p);
-  state_->large.frees.fetch_add(1, std::memory_order_relaxed);
-  state_->large.bytes.fetch_sub(e.granules * kGranule, std::memory_order_relaxed);
   NodeState& n = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))];
+  n.large.frees.fetch_add(1, std::memory_order_relaxed);
+  n.large.objects.fetch_sub(1, std::memory_order_relaxed);
+  n.large.bytes.fetch_sub(e.granules * kGranule, std::memory_order_relaxed);
+  if (give_aside(extent)) return ErrorCode::kOk;
   n.pages.give(extent);
   n.note_arrival();
   if (state_->account.attention.load(std::memory_order_relaxed) == Account::kWanted) [[unlikely]]
@@ -209,12 +218,13 @@ bool Heap::resize_large(ExtentIndex extent, std::size_t size) {
   NodeState& n = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))];
   const std::uint32_t before = e.granules;
   const std::uint32_t wanted = granules_of(size);
+  if (wanted < before && is_aside(e.region.load(std::memory_order_relaxed))) return true;  // its tail serves nobody
   if (wanted > before && !n.pages.extend(extent, wanted)) return false;
   if (wanted < before) {
     n.pages.shrink(extent, wanted);
     n.note_arrival();
   }
-  state_->large.bytes.fetch_add((std::size_t{wanted} - before) * kGranule, std::memory_order_relaxed);
+  n.large.bytes.fetch_add((std::size_t{wanted} - before) * kGranule, std::memory_order_relaxed);
   return true;
 }
 

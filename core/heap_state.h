@@ -13,6 +13,7 @@
 #include "core/decay.h"
 #include "core/region_table.h"
 #include "core/slot.h"
+#include "core/zone_table.h"
 #include "platform/thread_slot.h"
 #include "platform/topology.h"
 
@@ -27,6 +28,15 @@ struct StateHeader {
   std::uint32_t layout;  // changes with any size that two builds might disagree on
 };
 
+// Objects above the largest class, of a node. relaxed: statistics.
+struct LargeCounts {
+  std::atomic<std::uint64_t> allocs{0};
+  std::atomic<std::uint64_t> frees{0};
+  std::atomic<std::uint64_t> nomem{0};
+  std::atomic<std::uint64_t> objects{0};  // in use
+  std::atomic<std::size_t> bytes{0};      // of granules, in use
+};
+
 // One NUMA node of the heap.
 struct alignas(kLinePair) NodeState {
   NodeState(NodeId id_, const PageMap* map, ExtentTable* extents, Account* account, Bytes limit)
@@ -35,8 +45,10 @@ struct alignas(kLinePair) NodeState {
   NodeId id;
   std::uint8_t nearest[kMaxNodes] = {};  // this node's index, then those that may stand in for it, by distance
   unsigned reach = 0;                    // how many these are
+  unsigned kin = 0;                      // of these, the first so many are of its own kind
   PageHeap pages;
   std::atomic<std::size_t> floor{0};  // bytes that stay, whatever goes back. relaxed: set under the heap's admin lock
+  LargeCounts large;
   // Of growth ahead of need; written under the heap's admin lock. relaxed: a stale one is as good.
   std::atomic<std::size_t> ahead{0};  // bytes used while memory comes: asked for so long before the low mark is reached
   bool marks_are_new = true;          // how fast memory is used is not known yet
@@ -63,6 +75,10 @@ struct alignas(kLinePair) NodeState {
   std::atomic<bool> wanted{false};
   std::atomic<std::uint64_t> arrivals{1};
 
+  // Objects, relaxed: statistics.
+  std::atomic<std::uint64_t> sent_elsewhere{0};     // asked here, served by another node
+  std::atomic<std::uint64_t> served_for_others{0};  // asked of another node, served here
+
   void say_why_not(const Error& error) FM_EXCLUDES(refusal) {
     const LockGuard guard(refusal);
     why_not = error;
@@ -71,6 +87,7 @@ struct alignas(kLinePair) NodeState {
     const LockGuard guard(refusal);
     return why_not;
   }
+  // More may be had than before: the backing is asked again, and the next shortage is told.
   void forget_refusals() FM_REQUIRES(growth) {
     failures = 0;
     no_growth_before = 0;
@@ -91,14 +108,6 @@ struct alignas(kLinePair) NodeState {
   }
 };
 
-// Objects above the largest class. relaxed: statistics.
-struct LargeCounts {
-  std::atomic<std::uint64_t> allocs{0};
-  std::atomic<std::uint64_t> frees{0};
-  std::atomic<std::uint64_t> nomem{0};
-  std::atomic<std::size_t> bytes{0};  // of granules, in use
-};
-
 // What was seen when a bin had nothing, nowhere: it still has nothing while nothing arrives. After a while another look
 // is taken all the same: the backing may have more by now.
 struct Drought {
@@ -113,6 +122,7 @@ struct HeapState {
         profile(profile_),
         classes(in_pieces ? in_least_slabs(size_classes(profile_)) : size_classes(profile_)),
         regions(&arena),
+        zones(&arena),
         budget(cache_budget) {}
 
   static constexpr std::uint32_t layout() {
@@ -126,6 +136,7 @@ struct HeapState {
   PageMap map;
   ExtentTable extents;
   RegionTable regions;
+  ZoneTable zones;
   CacheBudget budget;
   Account account;
   unsigned node_count = 0;
@@ -141,7 +152,6 @@ struct HeapState {
   std::atomic<unsigned> tend_slot{0};
   std::atomic<unsigned> tend_bin{0};
 
-  LargeCounts large;
   std::atomic<std::uint64_t> elsewhere{0};  // relaxed: statistics
   std::atomic<std::uint64_t> misuses{0};
 

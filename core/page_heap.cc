@@ -77,8 +77,10 @@ bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes bo
   const ExtentIndex end = first + granules;
   std::uint32_t present = 0;
   for (ExtentIndex i = first; i < end; i += (*extents_)[i].granules) {
-    if (is(ExtentKind::kFree, i)) present += (*extents_)[i].granules;
-    else if (!is(ExtentKind::kAbsent, i)) return false;
+    if (is(ExtentKind::kFree, i))
+      present += (*extents_)[i].granules;
+    else if (!is(ExtentKind::kAbsent, i))
+      return false;
   }
   const std::size_t held = held_.load(std::memory_order_relaxed);
   if (present != 0 && (held - present) * kGranule < keep.rep) return false;
@@ -123,6 +125,52 @@ void PageHeap::lay_free(ExtentIndex extent, bool clean) {
   const std::uint32_t granules = (*extents_)[extent].granules;
   held_.fetch_add(granules, std::memory_order_relaxed);
   lay(ExtentKind::kFree, extent, granules, clean ? granules : 0);
+}
+
+// ---- memory that is detached -----------------------------------------------------------------------------------------
+
+PageHeap::Found PageHeap::set_aside(ExtentIndex first, std::uint32_t granules, std::span<ExtentIndex> slabs) {
+  const LockGuard guard(mutex_);
+  Found found{0, 0};
+  for (ExtentIndex i = first; i < first + granules; i += (*extents_)[i].granules) {
+    Extent& e = (*extents_)[i];
+    switch (e.kind.load(std::memory_order_relaxed)) {
+      case ExtentKind::kFree:
+        unlist(i);
+        e.kind.store(ExtentKind::kAside, std::memory_order_relaxed);
+        count_taken(e.granules);
+        account_->used.fetch_add(e.granules * kGranule, std::memory_order_relaxed);
+        break;
+      case ExtentKind::kSlab:
+        if (found.slabs == slabs.size()) return found;
+        slabs[found.slabs++] = i;
+        break;
+      case ExtentKind::kNone:
+        ++found.in_motion;
+        break;
+      default:
+        break;
+    }
+  }
+  return found;
+}
+
+void PageHeap::give_aside(ExtentIndex extent) {
+  const LockGuard guard(mutex_);
+  (*extents_)[extent].clean = 0;
+  (*extents_)[extent].kind.store(ExtentKind::kAside, std::memory_order_relaxed);
+}
+
+void PageHeap::resume(ExtentIndex first, std::uint32_t granules) {
+  const LockGuard guard(mutex_);
+  for (ExtentIndex i = first; i < first + granules;) {
+    const std::uint32_t length = (*extents_)[i].granules;
+    if (is(ExtentKind::kAside, i)) {
+      count_given(length);
+      lay(ExtentKind::kFree, i, length, (*extents_)[i].clean);
+    }
+    i += length;
+  }
 }
 
 // ---- descriptors ---------------------------------------------------------------------------------------------------
@@ -239,9 +287,20 @@ PageHeapCounts PageHeap::counts() const {
   const ExtentIndex largest = free_.largest(*extents_);
   if (largest != kNoExtent) c.largest_free = Bytes{(*extents_)[largest].granules * kGranule};
   c.free_extents = free_.count();
+  c.used = used();
   c.free = Bytes{(held_.load(std::memory_order_relaxed) - used_.load(std::memory_order_relaxed)) * kGranule};
   c.absent = absent();
   return c;
+}
+
+std::uint32_t PageHeap::largest(std::uint32_t align) const {
+  const LockGuard guard(mutex_);
+  std::uint32_t largest = 0;
+  free_.each(*extents_, [&](ExtentIndex i) {
+    const std::uint32_t granules = (*extents_)[i].granules;
+    largest = std::max(largest, granules - std::min(granules, free_.padding(i, align)));
+  });
+  return largest;
 }
 
 void PageHeap::check_invariants() const {
@@ -259,7 +318,8 @@ void PageHeap::check_invariants() const {
     FM_CHECK(lists.bitmaps_are_right());
     return granules;
   };
-  FM_CHECK(held_.load(std::memory_order_relaxed) == used_.load(std::memory_order_relaxed) + sum(free_, ExtentKind::kFree));
+  FM_CHECK(held_.load(std::memory_order_relaxed) ==
+           used_.load(std::memory_order_relaxed) + sum(free_, ExtentKind::kFree));
   FM_CHECK(away_.load(std::memory_order_relaxed) == sum(absent_, ExtentKind::kAbsent));
 }
 

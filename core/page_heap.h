@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <span>
 
 #include "core/arena.h"
 #include "core/free_extents.h"
@@ -43,6 +44,7 @@ struct Account {
 };
 
 struct PageHeapCounts {
+  Bytes used;
   Bytes free;
   Bytes largest_free;
   Bytes absent;
@@ -98,7 +100,8 @@ class PageHeap {
     });
     if (found == kNoExtent) return kNoExtent;
     const std::uint32_t before = free_.padding(found, unit);
-    return lift_locked(ExtentKind::kFree, found, before, std::min(most, (*extents_)[found].granules - before) / unit * unit);
+    return lift_locked(ExtentKind::kFree, found, before,
+                       std::min(most, (*extents_)[found].granules - before) / unit * unit);
   }
   // An absent extent to bring pages to: at least `least` granules in one run beginning on a multiple of `align`, at most
   // `most` unless one needs more. Nobody's until lay_absent() or lay_free().
@@ -111,13 +114,27 @@ class PageHeap {
     const std::uint32_t unit = unit_of((*extents_)[found].region.load(std::memory_order_relaxed));
     const std::uint32_t before = absent_.padding(found, align) / unit * unit;
     const std::uint32_t least_from_there = absent_.padding(found, align) - before + least;
-    const auto wanted = static_cast<std::uint32_t>((std::max(least_from_there, most) + std::size_t{unit} - 1) / unit * unit);
+    const auto wanted =
+        static_cast<std::uint32_t>((std::max(least_from_there, most) + std::size_t{unit} - 1) / unit * unit);
     return lift_locked(ExtentKind::kAbsent, found, before, std::min(wanted, (*extents_)[found].granules - before));
   }
   // Any absent extent of the region; kNoExtent: it has none.
   ExtentIndex lift_absent_of(std::uint16_t region) FM_EXCLUDES(mutex_);
   void lay_absent(ExtentIndex extent) FM_EXCLUDES(mutex_);
   void lay_free(ExtentIndex extent, bool clean) FM_EXCLUDES(mutex_);
+
+  // ---- memory that is detached ----
+
+  // The region's free extents leave the lists, counted as used: nothing is taken from them until resume(). `slabs`: heads
+  // of its slabs, which are their bins' to set aside. in_motion: extents that are neither, yet.
+  struct Found {
+    unsigned slabs;
+    unsigned in_motion;
+  };
+  Found set_aside(ExtentIndex first, std::uint32_t granules, std::span<ExtentIndex> slabs) FM_EXCLUDES(mutex_);
+  // What somebody had and gives back goes there, too.
+  void give_aside(ExtentIndex extent) FM_EXCLUDES(mutex_);
+  void resume(ExtentIndex first, std::uint32_t granules) FM_EXCLUDES(mutex_);
 
   // ---- limits and counts ----
 
@@ -135,6 +152,8 @@ class PageHeap {
   Bytes books() const { return Bytes{books_.load(std::memory_order_relaxed)}; }
   unsigned regions() const { return regions_.load(std::memory_order_relaxed); }
   PageHeapCounts counts() const FM_EXCLUDES(mutex_);
+  // Granules of the largest extent that could be taken now, its first one on a multiple of `align`.
+  std::uint32_t largest(std::uint32_t align) const FM_EXCLUDES(mutex_);
 
   // ---- watermarks, and what is idle: core/watermarks.h in bytes ----
 

@@ -71,6 +71,12 @@ inline std::uint32_t take(Extent& e, const SizeClass& c, std::byte* base, std::u
   return taken;
 }
 
+// Whether the object that begins at this offset of the slab is free in it.
+inline bool is_free(const Extent& e, const SizeClass& c, std::size_t offset) {
+  const std::size_t index = offset * c.reciprocal >> kReciprocalShift;
+  return (word_of(e, c, static_cast<std::uint32_t>(index / 64)) >> (index % 64) & 1) != 0;
+}
+
 enum class Put : std::uint8_t { kDone, kWasFree, kInsideObject };
 
 // Marks the object at this offset of the slab free.

@@ -4,9 +4,11 @@
 //   allocs - frees == in_use, counted since the heap exists; a reset moves both and leaves in_use
 //   allocs == alloc_hits + alloc_misses;  frees == free_hits + free_misses
 //   a class's slabs * objects_per_slab == in_use + cached + free in slabs
-//   a node's backing == slabs + free bytes
+//   a node's backing == slabs + free bytes, large objects among the slabs
+// Large objects are counted for the heap and its nodes: they have no class and pass no slot.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "platform/types.h"
@@ -15,7 +17,7 @@ namespace fastmem::core {
 
 struct HeapStats {
   Bytes backing;     // held from the backing, all nodes
-  Bytes slabs;       // of these: in slabs
+  Bytes slabs;       // of these: in slabs and large objects
   Bytes in_use;      // of these: objects handed out, by class size
   Bytes cached;      // of these: free objects in caches and depots
   Bytes cache_room;  // what caches and depots may come to hold now; never more than the budget
@@ -76,6 +78,49 @@ struct NodeStats {
   Bytes metadata;  // the books that count against the limit
   Bytes limit;
   unsigned regions = 0;
+};
+
+// Of a node, or summed over the nodes of a kind.
+struct KindStats {
+  std::uint64_t sent_elsewhere = 0;     // asked here, served by another
+  std::uint64_t served_for_others = 0;  // asked of another, served here
+  Bytes backing;
+  Bytes slabs;
+  Bytes free;
+  Bytes limit;  // the least
+  unsigned regions = 0;
+  unsigned nodes = 0;
+};
+
+// Of a node, or of all.
+struct MemoryStats {
+  Bytes total;  // held
+  Bytes slabs;
+  Bytes large;
+  Bytes free;  // total == slabs + large + free
+  Bytes largest_free;
+  Bytes away;  // given back inside of regions
+  Bytes floor;
+  std::uint64_t free_pieces = 0;
+  std::uint64_t large_objects = 0;
+  unsigned regions = 0;
+
+  // Thousandths of the free memory that are not in its largest piece.
+  unsigned fragmentation() const {
+    return free.rep == 0 ? 0 : static_cast<unsigned>(1000 - largest_free.rep * 1000.0 / static_cast<double>(free.rep));
+  }
+  void add(const MemoryStats& o) {
+    total += o.total;
+    slabs += o.slabs;
+    large += o.large;
+    free += o.free;
+    largest_free = std::max(largest_free, o.largest_free);
+    away += o.away;
+    floor += o.floor;
+    free_pieces += o.free_pieces;
+    large_objects += o.large_objects;
+    regions += o.regions;
+  }
 };
 
 struct RegionStats {

@@ -55,6 +55,18 @@ Error bind_to_node(void* base, Bytes size, NodeId node) {
                     unsigned{node.rep}, std::strerror(errno));
 }
 
+ThreadOnNode::ThreadOnNode(NodeId node) {
+  static_assert(kWords * kBitsPerWord == kMostNodes);
+  if (!node_needs_binding(node) || get_mempolicy(&mode_, mask_, kMostNodes + 1, nullptr, 0) != 0) return;
+  unsigned long mask[kWords] = {};
+  mask[node.rep / kBitsPerWord] = 1UL << (node.rep % kBitsPerWord);
+  changed_ = set_mempolicy(MPOL_BIND, mask, kMostNodes + 1) == 0;
+}
+
+ThreadOnNode::~ThreadOnNode() {
+  if (changed_) set_mempolicy(mode_, mode_ == MPOL_DEFAULT ? nullptr : mask_, kMostNodes + 1);
+}
+
 NodeId node_of_page(const void* address) {
   int node = -1;
   if (get_mempolicy(&node, nullptr, 0, const_cast<void*>(address), MPOL_F_NODE | MPOL_F_ADDR) != 0 || node < 0) {

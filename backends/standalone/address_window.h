@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "backends/standalone/unit_map.h"
 #include "platform/backing.h"
 
 namespace fastmem {
@@ -23,25 +24,27 @@ class AddressWindow {
   // that.
   static Result<AddressWindow> create(Bytes wanted, Bytes smallest, Bytes unit);
 
+  // `size` from `base` on, which is a multiple of `unit`. kExists: something is mapped there; the text says what.
+  // kNoMemory: no address space.
+  static Result<AddressWindow> create_at(std::uintptr_t base, Bytes size, Bytes unit);
+
   AddressRange range() const { return range_; }
 
-  // The lowest free run of `size` bytes, a multiple of the unit; nullptr when there is none.
-  void* take(Bytes size);
+  // The lowest free run of `size` bytes, a multiple of the unit, on a multiple of `align` (a power of two); nullptr when
+  // there is none.
+  void* take(Bytes size, Bytes align = {});
   void give(void* at, Bytes size);
 
   // Leaves the mappings where they are: for the child of a fork, where they may have become somebody else's.
   void abandon();
 
  private:
-  bool is_taken(std::size_t i) const { return (taken_[i / 64] >> (i % 64) & 1) != 0; }
-  void mark(std::size_t first, std::size_t count, bool taken);
-  Bytes bitmap_bytes() const;
+  Error open_books(Bytes unit);
 
   AddressRange range_;
   Bytes unit_;
-  std::size_t units_ = 0;
   std::size_t lowest_free_ = 0;  // every unit before it is taken
-  std::uint64_t* taken_ = nullptr;
+  UnitMap taken_;
 };
 
 }  // namespace fastmem

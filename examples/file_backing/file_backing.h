@@ -19,14 +19,24 @@ class FileBacking final : public fastmem::Backing {
   const char* name() const override { return "file"; }
   fastmem::AddressRange window() const override { return window_; }
   fastmem::Bytes region_unit() const override { return fastmem::kRegionUnit; }
+  bool inherited_by_fork() const override { return false; }
   fastmem::Result<fastmem::Region> reserve(fastmem::Bytes size, fastmem::NodeId node,
                                            fastmem::Contiguity contiguity) override;
+  fastmem::Result<fastmem::Region> reserve_aligned(fastmem::Bytes size, fastmem::Bytes align, fastmem::NodeId node,
+                                                   fastmem::Contiguity contiguity) override;
   void release(const fastmem::Region& region) override;
+  fastmem::Bytes discard_unit(const fastmem::Region&) const override { return fastmem::kKiB * 64; }
+  fastmem::Error discard(const fastmem::Region& region, fastmem::Bytes offset, fastmem::Bytes size) override;
+  fastmem::Error restore(const fastmem::Region& region, fastmem::Bytes offset, fastmem::Bytes size) override;
   fastmem::Error iova(fastmem::Region& region, std::span<fastmem::Iova> pages) override;
 
  private:
   FileBacking(int fd, fastmem::AddressRange window, fastmem::NodeId node);
-  void* take_units(std::size_t n);
+  // The child of a fork() has the file in common with its parent, but none of the memory.
+  bool in_child() const;
+  fastmem::Error check_part(const fastmem::Region& region, fastmem::Bytes offset, fastmem::Bytes size) const;
+  long offset_of(const void* base) const;  // in the file
+  void* take_units(std::size_t n, std::size_t align);
   void give_units(const void* base, std::size_t n);
 
   const int fd_;

@@ -63,10 +63,10 @@ TEST_CASE("errors are values, with a sentence in last_error()") {
   Heap heap = make();
   const auto fails = [](const void* p, ErrorCode code) { return p == nullptr && last_error().code == code; };
   CHECK(fails(heap.alloc(0), ErrorCode::kInvalid));
-  CHECK(fails(heap.alloc(kMaxSize + 1), ErrorCode::kTooBig));
+  CHECK(fails(heap.alloc(heap.largest() + 1), ErrorCode::kTooBig));
   CHECK(fails(heap.alloc(~std::size_t{0}), ErrorCode::kTooBig));
   CHECK(fails(heap.alloc(16, 3), ErrorCode::kInvalid));
-  CHECK(fails(heap.alloc(16, kMaxSize * 2), ErrorCode::kTooBig));
+  CHECK(fails(heap.alloc(16, heap.largest() * 2), ErrorCode::kTooBig));
   CHECK(fails(heap.alloc(16, 0, 0x80), ErrorCode::kInvalid));
   CHECK(fails(heap.alloc(16, 0, 0, NodeId{4000}), ErrorCode::kNoNode));
   CHECK(says(last_error().text, "node 4000"));
@@ -143,7 +143,7 @@ TEST_CASE("realloc keeps contents, and the object where it fails") {
   p = static_cast<char*>(heap.realloc(p, 40000, 4096));
   REQUIRE(p != nullptr);
   CHECK(reinterpret_cast<std::uintptr_t>(p) % 4096 == 0);
-  CHECK(heap.realloc(p, kMaxSize + 1) == nullptr);
+  CHECK(heap.realloc(p, heap.largest() + 1) == nullptr);
   CHECK(std::string(p) == "123456789");
   CHECK(heap.realloc(p, 0) == nullptr);
   CHECK(heap.stats().in_use == Bytes{0});

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -228,6 +229,127 @@ inline void check_fork(Backing& backing, NodeId node) {
   backing.release(region);
 }
 
+// On a multiple of a power of two, or not at all.
+inline void check_aligned(Backing& backing, NodeId node) {
+  const Bytes unit = backing.region_unit();
+  const Region in_the_way = must_reserve(backing, unit, node);
+  for (const Bytes align : {unit * 2, unit * 4}) {
+    const Result<Region> region = backing.reserve_aligned(unit, align, node, Contiguity::kAny);
+    if (!region.ok()) {
+      CHECK(region.code() == ErrorCode::kUnsupported);
+      CHECK(region.error().text[0] != '\0');
+      continue;
+    }
+    check_shape(backing, region.value(), unit, node);
+    CHECK(reinterpret_cast<std::uintptr_t>(region.value().base) % align.rep == 0);
+    CHECK(region.value().base != in_the_way.base);
+    for_each_page(region.value(), [](volatile unsigned char& byte) { byte = 1; });
+    backing.release(region.value());
+  }
+  const Result<Region> too_much =
+      backing.reserve_aligned(backing.window().size() + unit, unit * 2, node, Contiguity::kAny);
+  CHECK((too_much.code() == ErrorCode::kNoMemory || too_much.code() == ErrorCode::kUnsupported));
+  backing.release(in_the_way);
+}
+
+// The bytes of a range that the kernel holds pages for; nothing where it does not tell.
+inline std::size_t resident(void* at, Bytes size) {
+  std::vector<unsigned char> pages(size / (kKiB * 4));
+  if (mincore(at, size.rep, pages.data()) != 0) return 0;
+  return static_cast<std::size_t>(
+             std::count_if(pages.begin(), pages.end(), [](auto page) { return (page & 1) != 0; })) *
+         (kKiB * 4).rep;
+}
+
+struct Part {  // of a region, by which it comes and goes
+  Bytes offset;
+  Bytes size;
+
+  void* of(const Region& region) const { return static_cast<char*>(region.base) + offset.rep; }
+};
+
+template <class Visit>
+void for_each_page(const Region& region, const Part& part, Visit visit) {
+  for (std::size_t at = 0; at < part.size.rep; at += (kKiB * 4).rep) visit(bytes_of(region)[part.offset.rep + at]);
+}
+
+inline void check_iova_after_restore(Backing& backing, Region& region) {
+  std::vector<Iova> pages(region.size / region.page_size, kBadIova);
+  const Error error = backing.iova(region, pages);
+  if (!error.ok()) {
+    CHECK((error.code == ErrorCode::kUnsupported || error.code == ErrorCode::kPermission));
+    return;
+  }
+  CHECK(std::count(pages.begin(), pages.end(), kBadIova) == 0);
+  std::sort(pages.begin(), pages.end());
+  CHECK(std::adjacent_find(pages.begin(), pages.end()) == pages.end());
+}
+
+// Pages inside of a region go and come again; their neighbours notice nothing.
+inline void check_discard(Backing& backing, NodeId node) {
+  Region region = must_reserve(backing, backing.region_unit() * 4, node);
+  const Bytes unit = backing.discard_unit(region);
+  if (unit.rep == 0) {
+    CHECK(backing.discard(region, Bytes{}, region.size).code == ErrorCode::kUnsupported);
+    CHECK(backing.restore(region, Bytes{}, region.size).code == ErrorCode::kUnsupported);
+    backing.release(region);
+    return;
+  }
+  REQUIRE(is_power_of_two(unit.rep));
+  REQUIRE(unit >= region.page_size);
+  REQUIRE(region.size.rep % unit.rep == 0);
+  check_iova_after_restore(backing, region);  // with and without addresses that were told: both must go
+  for_each_page(region, [](volatile unsigned char& byte) { byte = 0xa5; });
+  const Bytes middle = round_down(region.size / 2, unit);
+  for (const Part part : {Part{unit, unit}, Part{middle, unit}}) {
+    const std::size_t before = resident(region.base, region.size);
+    Error error = backing.discard(region, part.offset, part.size);
+    REQUIRE_MESSAGE(error.ok(), std::string(error.text));
+    if (before != 0) {
+      CHECK(resident(part.of(region), part.size) == 0);
+      CHECK(resident(region.base, region.size) == before - part.size.rep);
+    }
+    error = backing.restore(region, part.offset, part.size);
+    REQUIRE_MESSAGE(error.ok(), std::string(error.text));
+    bool zero = true;
+    for_each_page(region, part, [&zero](volatile unsigned char& byte) { zero = zero && byte == 0; });
+    CHECK(zero);
+    for_each_page(region, part, [](volatile unsigned char& byte) { byte = 0xa5; });
+    if (node_needs_binding(node)) CHECK(node_of_page(part.of(region)) == node);
+  }
+  bool kept = true;
+  for_each_page(region, [&kept](volatile unsigned char& byte) { kept = kept && byte == 0xa5; });
+  CHECK(kept);
+  check_iova_after_restore(backing, region);
+  // Gone as a whole, too, and a region with holes can be released.
+  CHECK(backing.discard(region, Bytes{}, region.size).ok());
+  CHECK(backing.restore(region, Bytes{}, unit).ok());
+  bytes_of(region)[0] = 1;
+  for (const Part wrong : {Part{unit, region.size}, Part{unit / 2, unit}, Part{Bytes{}, unit / 2}}) {
+    CHECK_FALSE(backing.discard(region, wrong.offset, wrong.size).ok());
+  }
+  backing.release(region);
+}
+
+// What a child did not inherit is not its to give back.
+inline void check_discard_in_child(Backing& backing, NodeId node) {
+  const Region region = must_reserve(backing, backing.region_unit(), node);
+  for_each_page(region, [](volatile unsigned char& byte) { byte = 3; });
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const Error error = backing.discard(region, Bytes{}, region.size);
+    _exit(error.ok() && !region.inherited_by_fork ? 1 : 0);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  bool kept = true;
+  for_each_page(region, [&kept](volatile unsigned char& byte) { kept = kept && byte == 3; });
+  CHECK(kept);
+  backing.release(region);
+}
+
 }  // namespace contract
 
 inline void check_backing_contract(const BackingFactory& make, NodeId node) {
@@ -241,6 +363,9 @@ inline void check_backing_contract(const BackingFactory& make, NodeId node) {
   SUBCASE("IOVAs are one per page, aligned and distinct, or an error") { contract::check_iova(*backing, node); }
   SUBCASE("contiguous is contiguous, or refused") { contract::check_contiguity(*backing, node); }
   SUBCASE("memory lies on its node") { contract::check_placement(*backing, node); }
+  SUBCASE("aligned is aligned, or refused") { contract::check_aligned(*backing, node); }
+  SUBCASE("pages inside of a region go and come again, or are refused") { contract::check_discard(*backing, node); }
+  SUBCASE("a child of fork gives back nothing of its parent's") { contract::check_discard_in_child(*backing, node); }
   SUBCASE("any thread, several at once") { contract::check_threads(*backing, node); }
   SUBCASE("a child of fork may use what is inherited") { contract::check_fork(*backing, node); }
 }

@@ -139,7 +139,8 @@ TEST_CASE("the clean tail of an extent is never longer than what nobody had") {
         std::swap(live[random() % live.size()], live.back());
         bench.pages.give(live.back());
         live.pop_back();
-      } else if (const ExtentIndex lifted = bench.pages.lift_free(512, [](unsigned) { return 2; }); lifted != kNoExtent) {
+      } else if (const ExtentIndex lifted = bench.pages.lift_free(512, [](unsigned) { return 2; });
+                 lifted != kNoExtent) {
         std::fill_n(soiled.begin() + lifted, bench.extents[lifted].granules, false);
         bench.pages.lay_free(lifted, true);
       }
