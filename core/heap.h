@@ -378,6 +378,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void answer_marks(unsigned node, Bytes most, bool may_wait);
   void tell(const NodeState& n, int event, std::size_t free_granules);
   void grow_ahead(unsigned node, std::uint64_t now);
+  void forget_some_use();
   Error grow_step(unsigned node, Bytes missing, const Watermarks& marks);
   Bytes kept_free(const NodeState& n) const;
   Bytes decay(unsigned node, std::uint64_t now, Bytes most, bool may_wait);

@@ -157,7 +157,7 @@ Error Heap::install_region(const Region& region, unsigned node, const BroughtIov
     uninstall_region(number);
     return veto;
   }
-  state_->nodes[node].note_came(region, {}, region.size);
+  if (brought == nullptr) state_->nodes[node].note_came(region, {}, region.size);
   state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes, region.zeroed);
   state_->nodes[node].note_arrival();
   return {};
