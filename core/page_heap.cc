@@ -2,6 +2,7 @@
 #include "core/page_heap.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace fastmem::core {
 
@@ -14,19 +15,27 @@ ExtentIndex PageHeap::take(std::uint32_t granules, std::uint32_t align) {
 
 ExtentIndex PageHeap::take_large(std::uint32_t granules, std::uint32_t align) {
   const LockGuard guard(mutex_);
-  const ExtentIndex taken = take_locked(granules, align);
+  const bool again = warm_ != kNoExtent && (*extents_)[warm_].granules == granules && free_.padding(warm_, align) == 0;
+  const ExtentIndex taken = !again             ? take_locked(granules, align)
+                            : charge(granules) ? std::exchange(warm_, kNoExtent)
+                                               : kNoExtent;
   if (taken != kNoExtent) mark_large(taken);
   return taken;
 }
 
 ExtentIndex PageHeap::take_locked(std::uint32_t granules, std::uint32_t align) {
-  const ExtentIndex found = free_.find(*extents_, granules, align);
+  ExtentIndex found = free_.find(*extents_, granules, align);
+  if (found == kNoExtent && warm_ != kNoExtent) {
+    cool();
+    found = free_.find(*extents_, granules, align);
+  }
   if (found == kNoExtent || !charge(granules)) return kNoExtent;
   return carve(ExtentKind::kFree, found, free_.padding(found, align), granules);
 }
 
 ExtentIndex PageHeap::take_whole(std::uint32_t granules) {
   const LockGuard guard(mutex_);
+  cool();
   const ExtentIndex found = free_.find(*extents_, granules, 1);
   if (found == kNoExtent || !within_limit(granules)) return kNoExtent;
   const std::uint32_t all = (*extents_)[found].granules;
@@ -61,8 +70,17 @@ bool PageHeap::give_large(ExtentIndex extent, std::uint16_t region) {
   add_locked(large_.objects, ~std::size_t{0});
   add_locked(large_.granules, std::size_t{0} - granules);
   count_given(granules);
-  lay(ExtentKind::kFree, extent, granules, 0);
+  cool();
+  e.clean = 0;
+  warm_ = extent;
   return true;
+}
+
+// The large object that was given back last is among the free extents, joined with its neighbours.
+void PageHeap::cool() {
+  if (warm_ == kNoExtent) return;
+  const ExtentIndex extent = std::exchange(warm_, kNoExtent);
+  lay(ExtentKind::kFree, extent, (*extents_)[extent].granules, 0);
 }
 
 void PageHeap::mark_large(ExtentIndex extent) {
@@ -75,6 +93,7 @@ void PageHeap::mark_large(ExtentIndex extent) {
 
 bool PageHeap::extend(ExtentIndex extent, std::uint32_t granules) {
   const LockGuard guard(mutex_);
+  cool();
   Extent& e = (*extents_)[extent];
   const std::uint32_t more = granules - e.granules;
   const ExtentIndex after = extent + e.granules;
@@ -108,6 +127,7 @@ void PageHeap::add_region(ExtentIndex first, std::uint32_t granules, Bytes books
 
 bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes books, Bytes keep) {
   const LockGuard guard(mutex_);
+  cool();
   const ExtentIndex end = first + granules;
   std::uint32_t present = 0;
   for (ExtentIndex i = first; i < end; i += (*extents_)[i].granules) {
@@ -266,8 +286,9 @@ void PageHeap::reset_large() {
   large_.frees.store(0, std::memory_order_relaxed);
 }
 
-PageHeapCounts PageHeap::counts() const {
+PageHeapCounts PageHeap::counts() {
   const LockGuard guard(mutex_);
+  cool();
   PageHeapCounts c;
   const ExtentIndex largest = free_.largest(*extents_);
   if (largest != kNoExtent) c.largest_free = Bytes{(*extents_)[largest].granules * kGranule};
@@ -293,8 +314,9 @@ void PageHeap::check_invariants() const {
     FM_CHECK(lists.bitmaps_are_right());
     return granules;
   };
+  const std::size_t warm = warm_ != kNoExtent ? (*extents_)[warm_].granules : 0;
   FM_CHECK(held_.load(std::memory_order_relaxed) ==
-           used_.load(std::memory_order_relaxed) + sum(free_, ExtentKind::kFree));
+           warm + used_.load(std::memory_order_relaxed) + sum(free_, ExtentKind::kFree));
   FM_CHECK(away_.load(std::memory_order_relaxed) == sum(absent_, ExtentKind::kAbsent));
 }
 
