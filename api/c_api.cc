@@ -2,6 +2,7 @@
 // api/c_api.cc -- floor 3 (api). fastmem.h: heaps and objects. The default heap's alloc and free are the hot ones.
 #include "api/c_api.h"
 
+#include <chrono>
 #include <cstddef>
 #include <new>
 #include <utility>
@@ -62,44 +63,6 @@ core::Handle to_handle(fastmem_handle_t handle) { return core::Handle{static_cas
 }
 [[gnu::cold, gnu::noinline]] int handle_free_slow(core::Heap& heap, core::Handle handle, void* p) {
   return negative(heap.handle_free_slow(handle, p));
-}
-
-// What the config of an older header lacks keeps its default. false: a value that no header knows.
-bool to_config(const fastmem_config_t* given, Config& config) {
-  fastmem_config_t c;
-  fastmem_config_init(&c);
-  if (given != nullptr) {
-    if (given->struct_size < offsetof(fastmem_config_t, default_align)) return false;
-    if (given->version != FASTMEM_STRUCT_VERSION) return false;
-    __builtin_memcpy(&c, given, given->struct_size < sizeof(c) ? given->struct_size : sizeof(c));
-  }
-  if (c.pages > FASTMEM_PAGES_4K || c.iova_mode > FASTMEM_IOVA_NONE || c.profile > FASTMEM_PROFILE_RFC ||
-      c.misuse > FASTMEM_MISUSE_ABORT || c.files > FASTMEM_FILES_LIST || c.keep_files > 1 || c.locked > 1 ||
-      c.prefault > 1) {
-    return false;
-  }
-  config.pages = static_cast<PageKind>(c.pages);
-  config.iova = static_cast<IovaMode>(c.iova_mode);
-  config.profile = static_cast<Profile>(c.profile);
-  config.misuse = static_cast<Misuse>(c.misuse);
-  config.default_align = c.default_align;
-  config.region_size = Bytes{c.region_size};
-  config.address_space = Bytes{c.address_space};
-  config.limit_per_node = Bytes{c.limit_per_node};
-  config.first_region = Bytes{c.first_region};
-  config.cache_budget = Bytes{c.cache_budget};
-  config.files = static_cast<FileKind>(c.files);
-  config.keep_files = c.keep_files != 0;
-  config.directory = c.directory;
-  config.file_prefix = c.file_prefix;
-  config.preallocate = Bytes{c.preallocate};
-  config.base_address = c.base_address;
-  config.locked = c.locked != 0;
-  config.prefault = c.prefault != 0;
-  config.prefault_threads = c.prefault_threads;
-  config.progress = c.progress;
-  config.progress_context = c.progress_context;
-  return true;
 }
 
 ErrorCode bad_config() {
@@ -244,6 +207,46 @@ int fastmem_handle_free_bulk(fastmem_heap_t* heap, fastmem_handle_t handle, void
 
 // ---- heaps ---------------------------------------------------------------------------------------------------------
 
+// What the config of an older header lacks keeps its default. false: a value that no header knows.
+bool fastmem::c_api::to_config(const fastmem_config_t* given, Config& config) {
+  fastmem_config_t c;
+  fastmem_config_init(&c);
+  if (given != nullptr) {
+    if (given->struct_size < offsetof(fastmem_config_t, default_align)) return false;
+    if (given->version != FASTMEM_STRUCT_VERSION) return false;
+    __builtin_memcpy(&c, given, given->struct_size < sizeof(c) ? given->struct_size : sizeof(c));
+  }
+  if (c.pages > FASTMEM_PAGES_4K || c.iova_mode > FASTMEM_IOVA_NONE || c.profile > FASTMEM_PROFILE_RFC ||
+      c.misuse > FASTMEM_MISUSE_ABORT || c.files > FASTMEM_FILES_LIST || c.keep_files > 1 || c.locked > 1 ||
+      c.prefault > 1) {
+    return false;
+  }
+  config.pages = static_cast<PageKind>(c.pages);
+  config.iova = static_cast<IovaMode>(c.iova_mode);
+  config.profile = static_cast<Profile>(c.profile);
+  config.misuse = static_cast<Misuse>(c.misuse);
+  config.default_align = c.default_align;
+  config.region_size = Bytes{c.region_size};
+  config.address_space = Bytes{c.address_space};
+  config.limit_per_node = Bytes{c.limit_per_node};
+  config.first_region = Bytes{c.first_region};
+  config.cache_budget = Bytes{c.cache_budget};
+  config.files = static_cast<FileKind>(c.files);
+  config.keep_files = c.keep_files != 0;
+  config.directory = c.directory;
+  config.file_prefix = c.file_prefix;
+  config.preallocate = Bytes{c.preallocate};
+  config.base_address = c.base_address;
+  config.locked = c.locked != 0;
+  config.prefault = c.prefault != 0;
+  config.prefault_threads = c.prefault_threads;
+  config.progress = c.progress;
+  config.progress_context = c.progress_context;
+  config.decay = std::chrono::milliseconds(c.decay_ms);
+  config.pressure = {.some_us = c.pressure_some_us, .full_us = c.pressure_full_us, .window_us = c.pressure_window_us};
+  return true;
+}
+
 void fastmem_config_init(fastmem_config_t* config) {
   if (config == nullptr) return;
   const Config defaults;
@@ -255,6 +258,10 @@ void fastmem_config_init(fastmem_config_t* config) {
   config->limit_per_node = defaults.limit_per_node.rep;
   config->first_region = defaults.first_region.rep;
   config->cache_budget = defaults.cache_budget.rep;
+  config->decay_ms = static_cast<uint32_t>(defaults.decay.count());
+  config->pressure_some_us = defaults.pressure.some_us;
+  config->pressure_full_us = defaults.pressure.full_us;
+  config->pressure_window_us = defaults.pressure.window_us;
 }
 
 fastmem_heap_t* fastmem_heap_create(const fastmem_config_t* config) {
@@ -270,6 +277,7 @@ fastmem_heap_t* fastmem_heap_create(const fastmem_config_t* config) {
 }
 
 int fastmem_heap_destroy(fastmem_heap_t* heap) {
+  if (core::refuse_in_callback() != ErrorCode::kOk) return negative(last_error().code);
   auto* const h = reinterpret_cast<core::Heap*>(heap);
   if (h == nullptr || !core::is_listed(h))
     return negative(fail(ErrorCode::kInvalid, "%p is no heap", static_cast<void*>(heap)));

@@ -39,6 +39,9 @@ inline bool to_node(int node, NodeId& id) {
 }
 inline ErrorCode bad_node(int node) { return fail(ErrorCode::kNoNode, "node %d is not there", node); }
 
+// NULL: the defaults. false: a value that no header knows.
+bool to_config(const fastmem_config_t* given, Config& config);
+
 // Writes no more than the caller's structure holds: it may come from an older header.
 template <class T>
 int fill(T* out, T value) {

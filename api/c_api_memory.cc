@@ -106,6 +106,7 @@ fastmem_slot_stats_t to_c(const core::SlotStats& s) {
 int fastmem_stats(fastmem_heap_t* heap, fastmem_stats_t* stats) {
   const core::Heap* const h = unwrap(heap);
   if (h == nullptr) return negative(last_error().code);
+  if (core::refuse_in_callback() != ErrorCode::kOk) return negative(last_error().code);
   const core::HeapStats s = h->stats();
   fastmem_stats_t c = {};
   c.bytes_backing = s.backing.rep;
@@ -208,12 +209,14 @@ int fastmem_stats_memory(fastmem_heap_t* heap, int node, fastmem_memory_stats_t*
 }
 
 int fastmem_dump(fastmem_heap_t* heap, FILE* file) {
+  if (core::refuse_in_callback() != ErrorCode::kOk) return negative(last_error().code);
   const core::Heap* const h = unwrap(heap);
   if (h == nullptr) return negative(last_error().code);
   return file != nullptr ? dump_text(*h, file) : negative(fail(ErrorCode::kInvalid, "no file to dump to"));
 }
 
 int fastmem_dump_json(fastmem_heap_t* heap, FILE* file) {
+  if (core::refuse_in_callback() != ErrorCode::kOk) return negative(last_error().code);
   const core::Heap* const h = unwrap(heap);
   if (h == nullptr) return negative(last_error().code);
   return file != nullptr ? dump_json(*h, file) : negative(fail(ErrorCode::kInvalid, "no file to dump to"));

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "api/default_heap.h"
 
+#include <algorithm>
+#include <chrono>
+#include <limits>
 #include <new>
 
+#include "api/kinds.h"
 #include "platform/fork_guard.h"
 #include "platform/machine_topology.h"
 
@@ -40,14 +44,18 @@ StandaloneOptions standalone_options(const Config& config) {
   return options;
 }
 
-}  // namespace
-
-Result<core::Heap*> make_heap(const Config& config) {
+Result<core::Heap*> make_heap(const Config& config, bool finds_named) {
   core::HeapConfig made;
   made.topology = config.topology != nullptr ? config.topology : &machine_topology();
   made.backing = config.backing;
-  if (made.backing == nullptr) {
-    auto backing = make_standalone_backing(standalone_options(config), *made.topology);
+  if (made.backing == nullptr && !config.kinds.empty()) {
+    auto kinds = make_kinds(config, *made.topology);
+    if (!kinds.ok()) return kinds.error();
+    made.topology = &kinds.value()->topology();
+    made.backing = kinds.value().release();
+    made.owns_backing = true;
+  } else if (made.backing == nullptr) {
+    auto backing = make_backing(config, *made.topology);
     if (!backing.ok()) return backing.error();
     made.backing = backing.value().release();
     made.owns_backing = true;
@@ -59,15 +67,31 @@ Result<core::Heap*> make_heap(const Config& config) {
   made.first_region = config.first_region;
   made.cache_budget = config.cache_budget;
   made.limit_per_node = config.limit_per_node;
-  return core::Heap::create(made);
+  made.decay_ms = static_cast<std::uint32_t>(
+      std::clamp<std::chrono::milliseconds::rep>(config.decay.count(), 0, std::numeric_limits<std::uint32_t>::max()));
+  made.pressure = config.pressure;
+  made.finds_named = finds_named;
+  Result<core::Heap*> heap = core::Heap::create(made);
+  if (heap.ok()) limit_kinds(*heap.value(), config);
+  return heap;
+}
+
+}  // namespace
+
+Result<core::Heap*> make_heap(const Config& config) { return make_heap(config, false); }
+
+Result<std::unique_ptr<Backing>> make_backing(const Config& config, const Topology& topology) {
+  return make_standalone_backing(standalone_options(config), topology);
 }
 
 Error init_default_heap(const Config& config, bool& existed) {
+  existed = false;
+  if (core::refuse_in_callback() != ErrorCode::kOk) return last_error();
   guard_against_fork();
   const LockGuard guard(g_making);
   existed = existing_default_heap() != nullptr;
   if (existed) return make_error(ErrorCode::kInvalid, "the default heap exists already");
-  const Result<core::Heap*> heap = make_heap(config);
+  const Result<core::Heap*> heap = make_heap(config, true);
   if (!heap.ok()) return heap.error();
   g_default_heap.store(heap.value(), std::memory_order_release);
   return {};
@@ -80,6 +104,7 @@ core::Heap* existing_default_heap() {
 
 core::Heap* default_heap_slow() {
   if (core::Heap* const heap = existing_default_heap()) return heap;
+  if (core::refuse_in_callback() != ErrorCode::kOk) return nullptr;
   bool existed = false;
   const Error error = init_default_heap({}, existed);
   if (!error.ok() && !existed) set_last_error(error);
@@ -88,6 +113,12 @@ core::Heap* default_heap_slow() {
 
 Result<Heap> Heap::create(const Config& config) {
   const Result<core::Heap*> heap = make_heap(config);
+  if (!heap.ok()) return heap.error();
+  return Heap(heap.value());
+}
+
+Result<Heap> Heap::create_named(const char* name) {
+  const Result<core::Heap*> heap = make_named_heap(name);
   if (!heap.ok()) return heap.error();
   return Heap(heap.value());
 }

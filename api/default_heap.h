@@ -3,12 +3,17 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 
 #include "api/fastmem.hpp"
 
 namespace fastmem {
 
 Result<core::Heap*> make_heap(const Config& config);
+Result<std::unique_ptr<Backing>> make_backing(const Config& config, const Topology& topology);
+
+// Of memory that its user brings, found by name.
+Result<core::Heap*> make_named_heap(const char* name);
 
 // Heap::absent before the first allocation. release: publishes the heap; read without order on the hot path, because
 // the pointer itself is all that is needed to reach what it points to.

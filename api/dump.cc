@@ -87,12 +87,13 @@ int dump_text(const core::Heap& heap, std::FILE* file) {
 
 int dump_json(const core::Heap& heap, std::FILE* file) {
   const HeapStats s = heap.stats();
-  std::fprintf(file,
-               "{\"backing\": %zu, \"in_use\": %zu, \"cached\": %zu, \"metadata\": %zu, \"allocs\": %llu, "
-               "\"frees\": %llu, \"nomem\": %llu, \"elsewhere\": %llu, \"misuses\": %llu, \"slots\": %u,\n \"nodes\": [",
-               s.backing.rep, s.in_use.rep, s.cached.rep, s.metadata.rep, static_cast<unsigned long long>(s.allocs),
-               static_cast<unsigned long long>(s.frees), static_cast<unsigned long long>(s.nomem),
-               static_cast<unsigned long long>(s.elsewhere), static_cast<unsigned long long>(s.misuses), s.slots);
+  std::fprintf(
+      file,
+      "{\"backing\": %zu, \"in_use\": %zu, \"cached\": %zu, \"metadata\": %zu, \"allocs\": %llu, "
+      "\"frees\": %llu, \"nomem\": %llu, \"elsewhere\": %llu, \"misuses\": %llu, \"slots\": %u,\n \"nodes\": [",
+      s.backing.rep, s.in_use.rep, s.cached.rep, s.metadata.rep, static_cast<unsigned long long>(s.allocs),
+      static_cast<unsigned long long>(s.frees), static_cast<unsigned long long>(s.nomem),
+      static_cast<unsigned long long>(s.elsewhere), static_cast<unsigned long long>(s.misuses), s.slots);
   const char* comma = "";
   for (unsigned n = 0; n < s.nodes; ++n) {
     const NodeId id = heap.node_at(n);

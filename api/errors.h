@@ -41,4 +41,35 @@ inline int to_errno(ErrorCode code) {
   return EINVAL;
 }
 
+// Of what a C callback answers: 0, or an errno of either sign.
+inline ErrorCode from_errno(int error) {
+  switch (error < 0 ? -error : error) {
+    case 0:
+      return ErrorCode::kOk;
+    case ENOMEM:
+      return ErrorCode::kNoMemory;
+    case E2BIG:
+      return ErrorCode::kTooBig;
+    case ENODEV:
+      return ErrorCode::kNotReady;
+    case ENOTSUP:
+      return ErrorCode::kUnsupported;
+    case EPERM:
+    case EACCES:
+      return ErrorCode::kPermission;
+    case EDEADLK:
+      return ErrorCode::kReentered;
+    case EBUSY:
+      return ErrorCode::kBusy;
+    case ENOENT:
+      return ErrorCode::kNotFound;
+    case EEXIST:
+      return ErrorCode::kExists;
+    case ENOSPC:
+      return ErrorCode::kNoSpace;
+    default:
+      return ErrorCode::kInvalid;
+  }
+}
+
 }  // namespace fastmem

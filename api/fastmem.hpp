@@ -8,6 +8,7 @@
 /// Units: fastmem::Bytes where a type says it, plain std::size_t bytes where C++ programs expect them.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -19,20 +20,44 @@
 
 namespace fastmem {
 
+using core::CallerMemory;
 using core::ClassStats;
 using core::HeapStats;
 using core::IovaSegment;
+using core::KindStats;
+using core::MemoryEvent;
+using core::MemoryListener;
 using core::MemoryStats;
 using core::Misuse;
 using core::NodeStats;
+using core::PressureCallback;
+using core::PressureConfig;
 using core::Profile;
 using core::Request;
 using core::SlotStats;
+using core::WatermarkCallback;
+using core::Zone;
 
-inline constexpr unsigned kZero = core::kZero;              ///< every byte asked for reads 0
-inline constexpr unsigned kStrict = core::kStrict;          ///< never another node than the one asked
+inline constexpr unsigned kZero = core::kZero;        ///< every byte asked for reads 0
+inline constexpr unsigned kStrict = core::kStrict;    ///< never another node than the one asked
+inline constexpr unsigned kAnyKind = core::kAnyKind;  ///< what any node or kind holds comes before more of that asked
 inline constexpr unsigned kContiguous = core::kContiguous;  ///< one run in IOVA space, or refused
 inline constexpr std::size_t kMaxSize = core::kMaxSize;     ///< largest size that has a class, a cache and a handle
+inline constexpr int kBelowLow = core::kBelowLow;          ///< free memory of the node fell below its low watermark
+inline constexpr int kAboveHigh = core::kAboveHigh;        ///< it rose above its high watermark
+inline constexpr int kSomePressure = core::kSomePressure;  ///< threads wait for memory: what is idle goes
+inline constexpr int kFullPressure = core::kFullPressure;  ///< hardly anything else happens: all that is free goes
+
+/// A kind of memory in a heap of several.
+struct Kind {
+  const char* tag = "";  ///< 1 .. 15 characters, unique in the heap
+  PageKind pages = PageKind::kAuto;
+  bool locked = false;           ///< as Config's
+  NodeId node = kAnyNode;        ///< of the machine, where all of it lies; kAnyNode: every node has some
+  bool only_when_named = false;  ///< never stands in for another kind; not the first one
+  bool brought = false;          ///< has what Heap::add_memory() brings, and nothing else
+  Bytes limit = kUnlimited;      ///< as Heap::set_limit(), for each of its nodes
+};
 
 /// What a heap is made of. The defaults suit a service on any machine.
 struct Config {
@@ -63,6 +88,11 @@ struct Config {
 
   Backing* backing = nullptr;  ///< memory of your own (then `pages`, `iova`, `address_space`, `files` ... say nothing)
   const Topology* topology = nullptr;  ///< nullptr: this machine
+  std::chrono::milliseconds decay{0};  ///< Heap::set_decay()
+  PressureConfig pressure = {};             ///< when the kernel is to call: microseconds of stall within a window
+  /// Kinds of memory, the default one first, instead of `pages` and `locked`; looked at while the heap
+  /// is made. Empty: there is one.
+  std::span<const Kind> kinds = {};
 };
 
 /// A size class on a node, resolved once. Valid as long as its heap, shared freely between threads.
@@ -175,6 +205,71 @@ class Heap {
   /// Free memory goes back to the system, about `most` of it: every thread's caches and empty slabs become free regions, or
   /// free pages inside of regions. Returns what went.
   Bytes trim(Bytes most = kUnlimited) { return heap_->trim(most); }
+
+  /// Of a node's free memory (kAnyNode: of each node's): below `low` more comes in the background, above `high` the
+  /// surplus goes back, not below the floor. 0 and kUnlimited: no such mark. kInvalid: high is not 64 KiB above low.
+  /// Without a maintainer the callback is called, and the surplus goes, by threads that miss; nothing grows.
+  Error set_watermarks(Bytes low, Bytes high = kUnlimited, NodeId node = kAnyNode) {
+    return heap_->set_watermarks(low, high, node);
+  }
+  /// Called once for each crossing, with no lock held, on the maintainer's thread, or where there is none on one that
+  /// misses. It may allocate and free, but not maintain, press or stop (kReentered). nullptr: nobody is told.
+  void on_watermark(WatermarkCallback callback, void* context) { heap_->on_watermark(callback, context); }
+  /// Free memory beyond floor and low mark that stays free goes back, a share 1 - exp(-t / constant) in a time t.
+  /// 0: it stays.
+  void set_decay(std::chrono::milliseconds constant) {
+    heap_->set_decay(constant.count() > 0 ? static_cast<std::uint64_t>(constant.count()) : 0);
+  }
+  /// For a thread of the caller's own, in a loop: sleeps for at most `timeout`, until something is due, and does it.
+  Error maintain(std::chrono::milliseconds timeout) {
+    return heap_->maintain(timeout.count() > 0 ? static_cast<std::uint64_t>(timeout.count()) * 1'000'000 : 0);
+  }
+  /// A thread of the heap's own that does so, on the CPUs that the calling thread may run on. kBusy: it runs already; kNoMemory, kNoSpace. In the child of a fork it
+  /// does not run, and may be started anew. The heap's destruction stops it.
+  Error start_maintainer() { return heap_->start_maintainer(); }
+  Error stop_maintainer() { return heap_->stop_maintainer(); }
+  /// Called after the heap has given back what the level asks for. Who maintains waits for the kernel's word, too (PSI).
+  void on_pressure(PressureCallback callback, void* context) { heap_->on_pressure(callback, context); }
+  /// Memory is short: gives back by the level, and calls the callback, on this thread. kInvalid: no such level.
+  Error pressure(int level) { return heap_->pressure(level); }
+
+  /// From now on the listener hears of every region after it came and before it goes, and first of those that are held;
+  /// it can refuse growth. See core/memory_events.h: what its callbacks must not do, above all (call a heap, fork).
+  /// kInvalid, kExists (the name), kNoSpace (8 are there), or what its came() answered for memory that is held: then it
+  /// was told goes() of what it had taken, and is not added.
+  Error listen(const MemoryListener& listener) { return heap_->add_listener(listener); }
+  /// It hears goes() for what is held, and nothing more. kNotFound.
+  Error unlisten(const char* name) { return heap_->remove_listener(name); }
+  /// Memory that is found by name (fastmem.h, "named zones"). kExists, kNoSpace, kInvalid, and what alloc() says.
+  Result<Zone> zone_reserve(const char* name, const Request& request) {
+    Zone zone;
+    const Error error = heap_->zone_reserve(name, request, zone);
+    if (!error.ok()) return error;
+    return zone;
+  }
+  Result<Zone> zone(const char* name) const { return heap_->zone(name); }
+  Error zone_free(const char* name) { return heap_->zone_free(name); }
+  /// visit(const Zone&) of each; it may call the heap.
+  template <class Visit>
+  void each_zone(Visit visit) const {
+    heap_->each_zone(visit);
+  }
+  /// The largest that could be reserved now without growing.
+  Result<Bytes> zone_largest(std::size_t align = 0, NodeId node = kAnyNode) { return heap_->zone_largest(align, node); }
+
+  /// A kind by its tag, once: the number is a node's wherever one is asked for, and means this kind, on the caller's node
+  /// by preference (with kStrict: no other kind). kNotFound.
+  Result<NodeId> kind(const char* tag) const { return heap_->kind(tag); }
+  /// What went elsewhere, and what is held; of a node, or of a kind.
+  Result<KindStats> kind_stats(NodeId node) const { return heap_->kind_stats(node); }
+
+  /// A heap without memory, to be found by name in this process (fastmem.h, "named heaps"). kInvalid, kExists, kNoSpace.
+  FASTMEM_EXPORT static Result<Heap> create_named(const char* name);
+  /// Memory that you bring, of a heap that takes such; see core/heap.h for the errors.
+  Error add_memory(const CallerMemory& memory) { return heap_->add_memory(memory); }
+  Error remove_memory(void* base, Bytes size) { return heap_->remove_memory(base, size); }
+  Error detach_memory(void* base, Bytes size) { return heap_->detach_memory(base, size); }
+  Error attach_memory(void* base, Bytes size) { return heap_->attach_memory(base, size); }
 
   std::size_t largest() const { return heap_->largest(); }
   unsigned classes() const { return heap_->classes().count; }

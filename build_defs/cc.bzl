@@ -50,6 +50,12 @@ NEEDS_DPDK = select({
 })
 DPDK_COPTS = _DPDK_COPTS + ["-Iapi/dpdk"]
 
+# target_compatible_with of everything that includes liburing.h.
+NEEDS_URING = select({
+    "@liburing//:present": [],
+    "//conditions:default": ["//build_defs:needs_uring"],
+})
+
 def fastmem_library(name, copts = [], **kwargs):
     cc_library(name = name, copts = COPTS + copts, **kwargs)
 
@@ -68,6 +74,8 @@ def fastmem_test(name, copts = [], deps = [], size = "small", **kwargs):
 
 ALL_FLOORS = [
     "//api:fastmem",
+    "//backends/caller",
+    "//backends/kinds",
     "//backends/standalone",
     "//core",
     "//platform",

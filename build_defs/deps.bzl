@@ -27,3 +27,10 @@ def system_deps():
         min_version = "21.11",
         optional = True,
     )
+    pkg_config_repository(
+        name = "liburing",
+        apt = "liburing-dev",
+        modules = ["liburing"],
+        min_version = "2.2",
+        optional = True,
+    )

@@ -6,13 +6,13 @@ load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
 
 def _install_archive_impl(ctx):
     files = {}
-    for target, where in ctx.attr.files.items():
+    for target, where in ctx.attr.files.items() + ctx.attr.optional_files.items():
         for f in target.files.to_list():
             files[where + f.basename if where.endswith("/") else where] = f
     manifest = ctx.actions.declare_file(ctx.label.name + ".json")
     ctx.actions.write(manifest, json.encode({
         "files": {dest: f.path for dest, f in files.items()},
-        "symlinks": ctx.attr.symlinks,
+        "symlinks": dict(ctx.attr.symlinks.items() + ctx.attr.optional_symlinks.items()),
         "public_headers": {f.basename: f.path for f in ctx.files.public_headers},
         "internal_headers": {f.short_path: f.path for f in ctx.files.internal_headers},
     }))
@@ -37,6 +37,8 @@ install_archive = rule(
             allow_files = True,
             doc = "candidates: those that a public header includes go to include/fastmem/<path>",
         ),
+        "optional_files": attr.label_keyed_string_dict(allow_files = True, doc = "more files, for a select() of their own"),
+        "optional_symlinks": attr.string_dict(doc = "more symlinks, likewise"),
         "out": attr.output(mandatory = True),
         "public_headers": attr.label_list(allow_files = True, doc = "go to include/"),
         "symlinks": attr.string_dict(doc = "link below the prefix -> what it points at"),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "core/arena.h"
 
+#include <algorithm>
+
 #include "platform/address_space.h"
 
 namespace fastmem::core {
@@ -17,7 +19,7 @@ void* Arena::make(Bytes size, std::size_t align) {
 
 void* Arena::take(Bytes size) {
   const unsigned list = list_of(size);
-  if (list >= kLists) return nullptr;
+  if (list >= std::min<unsigned>(kLists, sizeof(std::size_t) * 8 - kLeastShift)) return nullptr;
   const LockGuard guard(mutex_);
   if (Piece* const piece = free_[list]) {
     free_[list] = piece->next;

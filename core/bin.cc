@@ -182,8 +182,10 @@ void Bin::release_idle(std::uint64_t most, Strays& strays) {
 
 bool Bin::has_free(const void* object) const {
   const LockGuard guard(mutex_);
-  if (context_.map->find(object) != id_) return false;
-  const ExtentIndex i = (*context_.extents)[static_cast<ExtentIndex>(context_.map->granule_of(object))].head;
+  const auto granule = static_cast<ExtentIndex>(context_.map->granule_of(object));
+  const bool mapped = context_.map->find(object) == id_;
+  const ExtentIndex i = mapped ? (*context_.extents)[granule].head : slab_aside(granule);
+  if (i == kNoExtent) return false;
   const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(object) - context_.map->address_of(i));
   return slab::is_free((*context_.extents)[i], *class_, offset);
 }
@@ -198,25 +200,30 @@ BinCounts Bin::counts() const {
   BinCounts c;
   c.free = free_;
   c.depot = in_depot_;
-  c.slabs = sizes_[kEmpty] + sizes_[kPartial] + sizes_[kFull];
+  c.slabs = sizes_[kEmpty] + sizes_[kPartial] + sizes_[kFull] + sizes_[kAside];
   c.acquires = acquires_;
   c.releases = releases_;
   c.empty = sizes_[kEmpty];
   c.partial = sizes_[kPartial];
   c.full = sizes_[kFull];
+  for (ExtentIndex i = lists_[kAside].front(); i != kNoExtent; i = (*context_.extents)[i].next) {
+    const List list = list_for((*context_.extents)[i]);
+    ++(list == kEmpty ? c.empty : list == kFull ? c.full : c.partial);
+  }
   return c;
 }
 
 void Bin::drain_locked(void* const* objects, std::uint32_t n, Strays& strays) {
   for (std::uint32_t k = 0; k < n; ++k) {
     void* const object = objects[k];
+    const auto granule = static_cast<ExtentIndex>(context_.map->granule_of(object));
     const BinId found_in = context_.map->find(object);
-    if (found_in != id_) {
+    const ExtentIndex aside = found_in == kNoBin ? slab_aside(granule) : kNoExtent;
+    if (found_in != id_ && aside == kNoExtent) {
       strays.add(object, found_in == kNoBin ? Stray::kNoSlab : Stray::kOtherBin, id_, found_in);
       continue;
     }
-    const auto granule = static_cast<ExtentIndex>(context_.map->granule_of(object));
-    const ExtentIndex i = (*context_.extents)[granule].head;
+    const ExtentIndex i = aside != kNoExtent ? aside : (*context_.extents)[granule].head;
     Extent& e = (*context_.extents)[i];
     const auto offset = static_cast<std::size_t>(static_cast<std::byte*>(object) - context_.map->address_of(i));
     switch (slab::put(e, *class_, offset)) {
@@ -290,12 +297,49 @@ void Bin::release_slab(ExtentIndex i) {
 void Bin::file(ExtentIndex i) {
   Extent& e = (*context_.extents)[i];
   const List wanted = list_for(e);
-  if (e.list == wanted) return;
+  if (e.list != wanted && e.list != kAside) move_to(wanted, i);
+}
+
+void Bin::move_to(List wanted, ExtentIndex i) {
+  Extent& e = (*context_.extents)[i];
   lists_[e.list].remove(*context_.extents, i);
   --sizes_[e.list];
   lists_[wanted].push_front(*context_.extents, i);
   ++sizes_[wanted];
   e.list = wanted;
+}
+
+void Bin::set_aside(ExtentIndex slab) {
+  const LockGuard guard(mutex_);
+  Extent& e = (*context_.extents)[slab];
+  // It may have gone since the caller saw it.
+  if (e.kind.load(std::memory_order_relaxed) != ExtentKind::kSlab ||
+      context_.map->find(context_.map->address_of(slab)) != id_)
+    return;
+  move_to(kAside, slab);
+  e.kind.store(ExtentKind::kSlabAside, std::memory_order_relaxed);
+  context_.map->set(slab, class_->granules, kNoBin);
+}
+
+void Bin::resume(ExtentIndex first, std::uint32_t granules) {
+  const LockGuard guard(mutex_);
+  for (ExtentIndex i = lists_[kAside].front(); i != kNoExtent;) {
+    Extent& e = (*context_.extents)[i];
+    const ExtentIndex next = e.next;
+    if (i - first < granules) {
+      move_to(list_for(e), i);
+      e.kind.store(ExtentKind::kSlab, std::memory_order_relaxed);
+      context_.map->set(i, class_->granules, id_);
+    }
+    i = next;
+  }
+}
+
+ExtentIndex Bin::slab_aside(ExtentIndex granule) const {
+  for (ExtentIndex i = lists_[kAside].front(); i != kNoExtent; i = (*context_.extents)[i].next) {
+    if (granule - i < class_->granules) return i;
+  }
+  return kNoExtent;
 }
 
 void Bin::check_invariants() const {
@@ -305,8 +349,10 @@ void Bin::check_invariants() const {
     std::uint32_t slabs = 0;
     for (ExtentIndex i = lists_[l].front(); i != kNoExtent; i = (*context_.extents)[i].next) {
       const Extent& e = (*context_.extents)[i];
-      FM_CHECK(e.kind == ExtentKind::kSlab && e.bin == id_ && e.list == l && list_for(e) == l);
-      FM_CHECK(context_.map->find(context_.map->address_of(i)) == id_);
+      const bool aside = l == kAside;
+      FM_CHECK(e.kind == (aside ? ExtentKind::kSlabAside : ExtentKind::kSlab) && e.bin == id_ && e.list == l);
+      FM_CHECK(aside || list_for(e) == l);
+      FM_CHECK(context_.map->find(context_.map->address_of(i)) == (aside ? kNoBin : id_));
       std::uint32_t bits = 0;
       for (std::uint32_t w = 0; w < slab::bitmap_words(*class_); ++w) {
         const std::uint64_t word = slab::word_of(e, *class_, w);
@@ -320,7 +366,7 @@ void Bin::check_invariants() const {
     FM_CHECK(slabs == sizes_[l]);
   }
   FM_CHECK(free == free_);
-  FM_CHECK(acquires_ - releases_ == std::uint64_t{sizes_[kEmpty]} + sizes_[kPartial] + sizes_[kFull]);
+  FM_CHECK(acquires_ - releases_ == std::uint64_t{sizes_[kEmpty]} + sizes_[kPartial] + sizes_[kFull] + sizes_[kAside]);
 }
 
 }  // namespace fastmem::core

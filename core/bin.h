@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/bin.h -- floor 2 (core). One Bin per (node, class).
 // What:      owns the slabs of one class on one node, and a depot of full magazines; trades whole magazines with caches.
-// Invariant: free_ == the sum of its slabs' free counts; a slab is in the list that its free count says
+// Invariant: free_ == the sum of its slabs' free counts; a slab is in the list that its free count says, or aside
 //            -> check_invariants()
 // Callers:   Heap's slow functions, Slot. Never api/.
 // Locks:     mutex_ (rank kBin) guards every mutable field and the descriptors of its slabs; kPageHeap and kArena may be
@@ -77,6 +77,14 @@ class alignas(kLinePair) Bin {
   // The same where nothing has been traded since the last call. `most`: objects moved at once, about.
   void release_idle(std::uint64_t most, Strays& strays) FM_EXCLUDES(mutex_);
 
+  // Memory that is detached: nothing is taken from its slabs, objects come home to them, and the map does not say so.
+  void set_aside(ExtentIndex slab) FM_EXCLUDES(mutex_);
+  void resume(ExtentIndex first, std::uint32_t granules) FM_EXCLUDES(mutex_);
+  bool has_aside(ExtentIndex granule) const FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return slab_aside(granule) != kNoExtent;
+  }
+
   BinCounts counts() const FM_EXCLUDES(mutex_);
   const SizeClass& size_class() const { return *class_; }
   BinId id() const { return id_; }
@@ -86,7 +94,7 @@ class alignas(kLinePair) Bin {
   Mutex& mutex() { return mutex_; }
 
  private:
-  enum List : std::uint16_t { kEmpty, kPartial, kFull, kLists };
+  enum List : std::uint16_t { kEmpty, kPartial, kFull, kAside, kLists };
 
   Magazine* exchange(Magazine* empty, SlotId slot, bool any) FM_EXCLUDES(mutex_);
   void drain_locked(void* const* objects, std::uint32_t n, Strays& strays) FM_REQUIRES(mutex_);
@@ -105,6 +113,8 @@ class alignas(kLinePair) Bin {
   void release_slab(ExtentIndex i) FM_REQUIRES(mutex_);
   List list_for(const Extent& e) const { return e.free == 0 ? kFull : e.free == class_->objects ? kEmpty : kPartial; }
   void file(ExtentIndex i) FM_REQUIRES(mutex_);
+  void move_to(List wanted, ExtentIndex i) FM_REQUIRES(mutex_);
+  ExtentIndex slab_aside(ExtentIndex granule) const FM_REQUIRES(mutex_);
 
   // All that an exchange of magazines writes, in one cache line.
   mutable Mutex mutex_{LockRank::kBin};

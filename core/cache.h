@@ -22,7 +22,7 @@
 
 namespace fastmem::core {
 
-class Cache {
+class alignas(32) Cache {
  public:
   // Without a magazine: every pop and every push takes its slow twin, so there is no check for first use.
   constexpr Cache() = default;

@@ -24,9 +24,11 @@ enum class ExtentKind : std::uint8_t {
   kAbsent,  // free, and its pages were given back
   kSlab,
   kLarge,
+  kAside,      // free, and nothing is taken from it: its memory is detached
+  kSlabAside,  // a slab in such memory
 };
 
-struct Extent {
+struct alignas(64) Extent {
   ExtentIndex head;  // the first granule of the extent this granule is in
   std::uint32_t granules;
   ExtentIndex next;  // in the list that kind and bin say

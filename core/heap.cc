@@ -14,7 +14,8 @@ namespace {
 
 // Books that grow with use: bitmaps (at most a bit for 16 bytes of slab), magazines, slots, IOVA tables.
 Bytes arena_size_for(AddressRange window) {
-  return round_up(std::clamp(window.size() / 16, kMiB * 64, kGiB * 64), kSmallPage);
+  constexpr Bytes kMost = sizeof(void*) == 8 ? kGiB * 64 : kMiB * 64;
+  return round_up(std::clamp(window.size() / 16, kMiB * 64, kMost), kSmallPage);
 }
 
 Error check_config(const HeapConfig& config) {
@@ -25,7 +26,8 @@ Error check_config(const HeapConfig& config) {
     return make_error(ErrorCode::kInvalid, "default alignment %zu is not a power of two from 16 to 4096",
                       config.default_align);
   }
-  const auto sound = [](Bytes size) { return size.rep != 0 && size <= kGiB * 1024; };
+  static constexpr Bytes kMost = sizeof(void*) == 8 ? kGiB * 1024 : kGiB;
+  const auto sound = [](Bytes size) { return size.rep != 0 && size <= kMost; };
   if (!sound(config.region_size) || !sound(config.first_region)) {
     return make_error(ErrorCode::kInvalid, "region sizes %zu and %zu are not from 1 byte to 1 TiB",
                       config.first_region.rep, config.region_size.rep);
@@ -46,11 +48,14 @@ void sort_by_distance(HeapState& state, const Topology& topology) {
   const auto infos = topology.nodes();
   for (unsigned n = 0; n < state.node_count; ++n) {
     NodeState& node = state.nodes[n];
+    const auto akin = [&](unsigned k) { return kind_of(infos[k].id) == kind_of(node.id); };
     for (unsigned k = 0; k < state.node_count; ++k) {
-      if (k == n || !infos[k].only_when_named) node.nearest[node.reach++] = static_cast<std::uint8_t>(k);
+      const bool stands_in = !infos[k].only_when_named || (kind_of(node.id) != 0 && akin(k));
+      if (k == n || stands_in) node.nearest[node.reach++] = static_cast<std::uint8_t>(k);
     }
     const auto far = [&](unsigned k) { return k == n ? 0u : topology.distance(node.id, state.nodes[k].id) + 1; };
     std::stable_sort(node.nearest, node.nearest + node.reach, [&](unsigned a, unsigned b) { return far(a) < far(b); });
+    while (node.kin < node.reach && akin(node.nearest[node.kin])) ++node.kin;
   }
 }
 
@@ -117,7 +122,7 @@ constinit Heap Heap::absent(&g_no_cache);
 void Heap::fill_views() { std::fill(views_ + 1, views_ + kMaxSlots, View{no_caches_, no_caches_}); }
 
 Result<Heap*> Heap::create(const HeapConfig& config) {
-  Result<Heap*> heap = build(config);
+  Result<Heap*> heap = refuse_in_callback() == ErrorCode::kOk ? build(config) : last_error();
   if (!heap.ok() && config.owns_backing) delete config.backing;
   return heap;
 }
@@ -173,17 +178,23 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
   fill_views();
   sizes_.fill(config.profile, config.default_align);
   begin_tending();
+  set_decay(config.decay_ms);
   config_.region_size = round_up(config.region_size, backing_->region_unit());
   config_.first_region = std::min(round_up(config.first_region, backing_->region_unit()), config_.region_size);
 }
 
 void Heap::destroy() {
+  if (refuse_in_callback() != ErrorCode::kOk) return;  // it stays
+  stop_maintainer();
+  close_maintenance();
+  forget_name(this);
   delist(this);
+  forget_listeners();
   for (unsigned n = 1; n <= state_->regions.highest(); ++n) {
     const RegionInfo& info = state_->regions[static_cast<RegionNumber>(n)];
     if (!info.present) continue;
     remove_leak_root(info.region.base, info.region.size);
-    if (!lost_) backing_->release(info.region);
+    if (!lost_ && info.owner == Owner::kBacking) backing_->release(info.region);
   }
   remove_leak_root(this, own_bytes_);
   if (config_.owns_backing) delete backing_;
@@ -195,6 +206,7 @@ void Heap::destroy() {
 // The calling thread's slot: its own, or slot 0, which is shared, when there is none for it.
 // nullptr: the heap is not there for this process.
 Slot* Heap::own_slot_slow() {
+  if (refuse_in_callback() != ErrorCode::kOk) return nullptr;
   if (is_absent()) {
     fail(ErrorCode::kNotReady, "there is no heap yet");
     return nullptr;
@@ -251,6 +263,46 @@ int Heap::node_index(NodeId node) const {
   return -1;
 }
 
+Heap::Place Heap::place(NodeId node) {
+  if (const int exact = node_index(node); exact >= 0 || !means_callers_node(node) || node_count_ == 0) {
+    return {exact, false};
+  }
+  const NodeId here = state_->nodes[home()].id;
+  int nearest = -1;
+  unsigned least = ~0u;
+  for (unsigned n = 0; n < node_count_; ++n) {
+    const NodeId id = state_->nodes[n].id;
+    if (!akin(n, node)) continue;
+    const unsigned far = machine_node_of(id) == machine_node_of(here) ? 0 : topology_->distance(here, id);
+    if (far >= least) continue;
+    least = far;
+    nearest = static_cast<int>(n);
+  }
+  return {nearest, true};
+}
+
+Result<NodeId> Heap::kind(const char* tag) const {
+  for (unsigned k = 0; tag != nullptr && k < kMostKinds; ++k) {
+    const char* const its = topology_->kind_tag(k);
+    if (its == nullptr) break;
+    if (std::strcmp(its, tag) == 0) return place_of(k, kCallersNode);
+  }
+  return make_error(ErrorCode::kNotFound, "no kind of memory is called %.32s here", tag != nullptr ? tag : "(null)");
+}
+
+bool Heap::has_kind(NodeId node) const {
+  if (!means_callers_node(node)) return false;
+  unsigned n = 0;
+  while (n < node_count_ && !akin(n, node)) ++n;
+  return n < node_count_;
+}
+
+Error Heap::no_place(NodeId node) {
+  if (kind_of(node) == 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  return make_error(ErrorCode::kNoNode, "node %u is not there: no kind of memory %u on machine node %u",
+                    unsigned{node.rep}, kind_of(node), unsigned{machine_node_of(node).rep});
+}
+
 void Heap::flush_slot(SlotId id) {
   Slot* const s = slot(id.rep);
   if (s == nullptr || lost_) return;
@@ -262,9 +314,12 @@ void Heap::flush_slot(SlotId id) {
 }
 
 void Heap::lock_for_fork() {
+  maintenance_.mutex.lock_for_fork();
   admin_.lock_for_fork();
   stats_.lock_for_fork();
+  state_->zones.mutex().lock_for_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.lock_for_fork();
+  listeners_.mutex.lock_for_fork();
   state_->regions.mutex().lock_for_fork();
   for (unsigned s = 0; s < kMaxSlots; ++s) {
     if (slot(s) != nullptr) slot(s)->mutex().lock_for_fork();
@@ -282,14 +337,22 @@ void Heap::unlock_after_fork() {
     if (slot(s) != nullptr) slot(s)->mutex().unlock_after_fork();
   }
   state_->regions.mutex().unlock_after_fork();
+  listeners_.mutex.unlock_after_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.unlock_after_fork();
+  state_->zones.mutex().unlock_after_fork();
   stats_.unlock_after_fork();
   admin_.unlock_after_fork();
+  maintenance_.mutex.unlock_after_fork();
 }
 
 void Heap::reset_in_child() {
+  maintenance_.mutex.reset_in_child();
+  close_maintenance();
   admin_.reset_in_child();
   stats_.reset_in_child();
+  listeners_.reset_in_child();
+  whole_regions_.store(0, std::memory_order_relaxed);
+  state_->zones.mutex().reset_in_child();
   for (unsigned n = 0; n < node_count_; ++n) {
     state_->nodes[n].growth.reset_in_child();
     state_->nodes[n].pages.mutex().reset_in_child();

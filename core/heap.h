@@ -20,7 +20,11 @@
 #include <span>
 
 #include "core/bulk.h"
+#include "core/caller_memory.h"
 #include "core/heap_state.h"
+#include "core/listener_list.h"
+#include "core/maintain.h"
+#include "core/named_heaps.h"
 #include "core/report.h"
 #include "core/request.h"
 #include "core/stats.h"
@@ -38,8 +42,12 @@ struct HeapConfig {
   Bytes first_region = kMiB * 4;   // ... and at least this
   Bytes limit_per_node = kUnlimited;
   Misuse misuse = Misuse::kReport;
+  bool finds_named = false;  // free, realloc and questions about an address are passed on to the heap with a name
+                             // that the address is in (core/named_heaps.h)
   Bytes cache_budget = kMiB * 128;  // most room that caches and depots have for free objects; 0: none has any
   Bytes largest_object = kUnlimited;
+  std::uint32_t decay_ms = 0;  // set_decay()
+  PressureConfig pressure = {};
 };
 
 // A class on a node, resolved once.
@@ -56,7 +64,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // The topology outlives the heap, and so does the backing unless the heap owns it (it then goes with the heap, also
   // when none comes to be).
   static Result<Heap*> create(const HeapConfig& config);
-  // No other thread may use the heap any more. Live objects go too.
+  // No other thread may use the heap any more. Live objects go too. Refused in a listener's callback: the heap stays.
   void destroy();
 
   // Stands where a heap will be: it has nothing and refuses everything with kNotReady, so that the hot path of a heap
@@ -127,7 +135,9 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
     return free_or(handle, p, [](Heap& heap, Handle h, void* q) { return heap.handle_free_slow(h, q); });
   }
 
-  // With an alignment (0: the default), flags, and a node (kAnyNode: the caller's by preference).
+  // With an alignment (0: the default), flags, and a node (kAnyNode: the caller's by preference). Where there are kinds of
+  // memory (platform/types.h), place_of(kind, kCallersNode) is that kind on the caller's node by preference, and strict
+  // then means no other kind.
   void* alloc_with(std::size_t size, std::size_t align, unsigned flags, NodeId node = kAnyNode);
   void* alloc_with(Handle handle, unsigned flags);
   void* alloc(const Request& request);
@@ -196,9 +206,66 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void flush();
   // Free memory, `most` bytes about, goes back to the system: whole regions first, then pages inside of them.
   Bytes trim(Bytes most = kUnlimited);
+
+  // Memory that the user brings, for a node whose backing takes such: kPermission elsewhere. kInvalid: see
+  // CallerMemory; kExists: some of it is the heap's already; kNoSpace: no room in the books for it or its IOVAs. It stays
+  // the user's: destroy() forgets it, trim() leaves it.
+  Error add_memory(const CallerMemory& memory);
+  // By the base and size of the add. kBusy: objects of it are in use; kNotFound: not added; kPermission: the heap's own.
+  Error remove_memory(void* base, Bytes size);
+  // Nothing new comes from it, its objects live on and are freed as always; and back. kBusy: it is so already. What is
+  // freed by handle or told size may be handed out once more.
+  Error detach_memory(void* base, Bytes size);
+  Error attach_memory(void* base, Bytes size);
+
+  // ---- memory that comes ahead of need and goes by itself: core/maintain.h --------------------------------------------
+
+  // Of a node's free memory. Below `low` more comes in the background, above `high` the surplus goes back; 0 and
+  // kUnlimited: no such mark. kInvalid: `high` is not above `low`.
+  Error set_watermarks(Bytes low, Bytes high, NodeId node);
+  void on_watermark(WatermarkCallback callback, void* context);
+  // The time constant by which free memory that stays free goes back to the system. 0: it stays.
+  void set_decay(std::uint64_t ms);
+  // Sleeps for at most so many ns, until something is due or a mark is crossed, and does what is due.
+  Error maintain(std::uint64_t timeout);
+  // A thread of the heap's own that does nothing else, on the CPUs that the caller's may run on. kBusy: it runs already. Not inherited by fork.
+  Error start_maintainer();
+  Error stop_maintainer();
+  void on_pressure(PressureCallback callback, void* context);
+  // Memory is short outside of the heap: gives back by the level, and calls the callback. kInvalid: no such level.
+  Error pressure(int level);
+  // One step of a node's decay at a time of the caller's choice: gives back what is due, at most so much of it.
+  Bytes decay_for_test(unsigned node, std::uint64_t now, Bytes most) { return decay(node, now, most, true); }
+
   // Before other threads use the heap: makes a slot's books ahead of its thread's first allocation. Without
   // memory for them they come on need.
   void prepare_slot(SlotId id) { slot_or_new(id); }
+
+  // ---- who is told when memory comes and goes: core/memory_events.h ------------------------------------------------
+
+  // Tells it of the regions that are held. kInvalid, kExists (the name), kNoSpace (8 are there); an error of came() or of
+  // the IOVAs it wants: it heard goes() for what it had heard of, and is not added.
+  Error add_listener(const MemoryListener& listener);
+  // It hears goes() for what is held, and nothing after that. kNotFound.
+  Error remove_listener(const char* name);
+  bool has_listeners() const { return !listeners_.empty(); }
+  // ---- memory with a name ---------------------------------------------------------------------------------------------
+
+  // Takes memory as alloc(request) does and names it; align 0: a cache line. Size 0: the largest free memory in one piece
+  // that is held now. kExists, kNoSpace, kInvalid (the name, too), and what alloc() says.
+  Error zone_reserve(const char* name, const Request& request, Zone& out);
+  Error zone_free(const char* name);          // kNotFound
+  Result<Zone> zone(const char* name) const;  // kNotFound
+  // visit(zone) of each, with no lock held: it may call the heap. Those that come or go meanwhile may be left out.
+  template <class Visit>
+  void each_zone(Visit visit) const {
+    Zone zone;
+    for (unsigned i = 0; i < state_->zones.end(); ++i) {
+      if (state_->zones.at(i, zone)) visit(zone);
+    }
+  }
+  // The largest free memory in one piece that is held of a node (kAnyNode: of any).
+  Result<Bytes> zone_largest(std::size_t align, NodeId node);
 
   // ---- what it is and what it did ---------------------------------------------------------------------------------
 
@@ -210,10 +277,16 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Result<SlotStats> slot_stats(unsigned slot) const;
   Result<SlotStats> slot_class_stats(unsigned slot, std::size_t class_size) const;
   Result<NodeStats> node_stats(NodeId node) const;
-  Result<MemoryStats> memory_stats(NodeId node) const;  // kAnyNode: of all together
+  // The place of a kind on the caller's node. kNotFound: no kind has the tag.
+  Result<NodeId> kind(const char* tag) const;
+  // Of a node, or of a whole kind.
+  Result<KindStats> kind_stats(NodeId node) const;
+  Result<MemoryStats> memory_stats(NodeId node) const;                      // kAnyNode: of all together
   NodeId node_at(unsigned index) const { return state_->nodes[index].id; }  // of stats().nodes
   // The regions now, at most out.size() of them. Returns how many were written.
   std::size_t regions(std::span<RegionStats> out) const;
+  // Whether the address is in memory that the heap holds.
+  bool holds(const void* p) const { return region_of(p) != kNoRegion; }
   void reset_stats();
   // Stops the program where the books do not add up. Other threads may go on.
   void check_invariants() const;
@@ -228,10 +301,12 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Heap* next_in_list = nullptr;
 
  private:
+  void forget_listeners();
+  Error tell_new(const MemoryListener& listener) FM_EXCLUDES(listeners_.mutex);
   static Result<Heap*> build(const HeapConfig& config);
 
   // What the hot path reads of a slot: the caches of its home node, and those of all nodes.
-  struct View {
+  struct alignas(kSlotStride) View {
     Cache* local;
     Cache* all;
   };
@@ -246,10 +321,14 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   }
 
   // Slow twins.
-  ErrorCode foreign_free(const void* p);
+  ErrorCode foreign_free(void* p);
+  Heap* owner_of(const void* p) const { return is_absent() || config_.finds_named ? named_heap_of(p) : nullptr; }
   void* large_slow(const Request& request, int node);
   ErrorCode large_free_slow(ExtentIndex extent, void* p);
   void* serve_slow(int node, ClassId size_class, unsigned flags, bool claimed);
+  unsigned reach_of(unsigned first, unsigned flags) const;
+  void* take_held_slow(Slot& slot, unsigned first, unsigned reach, ClassId size_class, bool claimed, unsigned& from);
+  void count_elsewhere(unsigned asked, unsigned served);
   void* take_slow(Slot& slot, unsigned node, ClassId size_class, bool claimed);
   bool known_to_be_out(unsigned node, BinId bin) const;
   void* out_of_memory(unsigned node, ClassId size_class);
@@ -281,8 +360,34 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // What has not been used for a while.
   void begin_tending();
   void tend_slow(Slot& own);
-  bool tend_next_slot(Slot& own);
-  bool tend_next_bins();
+  bool tend_next_slot(const Slot* own, std::size_t most);
+  bool tend_next_bins(std::size_t most);
+  void end_round(std::uint64_t now);
+
+  // Maintenance.
+  [[gnu::cold]] void attend_slow();
+  bool is_maintained(std::uint64_t now) const;
+  void call_maintainer();
+  Error open_wake_event();
+  void open_triggers();
+  std::uint64_t next_due(std::uint64_t now);
+  unsigned sleep(std::uint64_t ns);
+  void do_what_is_due(std::uint64_t now);
+  void tend_all(std::uint64_t now);
+  void answer_marks(unsigned node, Bytes most, bool may_wait);
+  void tell(const NodeState& n, int event, std::size_t free_granules);
+  void grow_ahead(unsigned node, std::uint64_t now);
+  Error grow_step(unsigned node, Bytes missing, const Watermarks& marks);
+  Bytes kept_free(const NodeState& n) const;
+  Bytes decay(unsigned node, std::uint64_t now, Bytes most, bool may_wait);
+  Bytes give_back_surplus(unsigned node, Bytes most, bool may_wait);
+  Bytes decay_locked(unsigned node, std::uint64_t now, Bytes most);
+  Bytes give_back(unsigned node, Bytes most);
+  template <class Do>
+  Bytes alone_in(unsigned node, bool may_wait, Do act);
+  void shed();
+  void run_maintainer();
+  void close_maintenance();  // without a lock: nobody else uses the heap
   unsigned current_node_index() const;
   Slot* slot(unsigned id) const { return state_->slots[id].load(std::memory_order_acquire); }
   bool has_view() const { return views_[thread_slot().rep].all != no_caches_; }
@@ -321,7 +426,14 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Error add_piece(unsigned node, const Need& need, const Error& why_no_region);
   Bytes room_to_grow(unsigned node) const;
   void prepare_books();
-  Error install_region(const Region& region, unsigned node);
+  Error install_region(const Region& region, unsigned node, const BroughtIovas* brought = nullptr);
+  void uninstall_region(RegionNumber number) FM_REQUIRES(listeners_.mutex);
+  Error prepare_iovas(RegionNumber number) FM_REQUIRES(listeners_.mutex);
+  void tell_all_go(unsigned listener, unsigned highest) FM_REQUIRES(listeners_.mutex);
+  Error tell_came(RegionNumber number) FM_REQUIRES(listeners_.mutex);
+  void tell_goes(RegionNumber number) FM_REQUIRES(listeners_.mutex);
+  MemoryEvent event_of(RegionNumber number) FM_REQUIRES(listeners_.mutex);
+  Error ask_listeners(NodeId node, Bytes size, Bytes held) FM_EXCLUDES(listeners_.mutex);
   bool release_empty_slabs(unsigned node, bool with_depots);
   bool reclaim_slow(unsigned node);
 
@@ -330,13 +442,16 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Error bring_back_some(unsigned node, Bytes wanted, const Need& need);
   bool bring_back_all(unsigned node);
   Error bring_back_region(RegionNumber number);
-  Bytes release_free_regions(unsigned node, Bytes most);
-  void release_region(RegionNumber number);
+  Bytes release_free_regions(unsigned node, Bytes most, Bytes keep = {});
+  bool take_out(RegionNumber number, Bytes keep) FM_REQUIRES(listeners_.mutex);
   Bytes discard_free_pages(unsigned node, Bytes most);
+  Error keep_regions_whole();
+  void let_regions_break() { whole_regions_.fetch_sub(1, std::memory_order_relaxed); }
 
   // Objects above the largest class.
   Need need_for(const Request& request) const;
   ExtentIndex take_large(unsigned node, const Need& need);
+  ExtentIndex take_held_large(unsigned node, const Need& need, bool* hopeless = nullptr);
   ExtentIndex take_part(NodeState& n, const Need& need, bool& hopeless);
   bool find_part(ExtentIndex whole, const Need& need, std::uint32_t& before, Error& no_iova);
   std::size_t contiguous_from(const void* p, std::size_t size);
@@ -345,6 +460,22 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   ExtentIndex large_at(const void* p) const;
   bool resize_large(ExtentIndex extent, std::size_t size);
   void* large_out_of_memory(unsigned node, const Request& request);
+  void* alloc_largest(Request& request);
+  ExtentIndex take_largest(unsigned node, Need need);
+  Bytes largest_held(unsigned node, std::size_t align) const;
+
+  // Memory that the user brought.
+  Result<unsigned> place_for(Region& region, NodeId node);
+  RegionNumber region_that_meets(AddressRange range) const;
+  Result<RegionNumber> added_region(const void* base, Bytes size) const;
+  bool set_aside(RegionInfo& info);
+  void resume(RegionInfo& info);
+  BinId bin_aside(const void* p) const;
+  ErrorCode free_aside(BinId id, void* p);
+  bool give_aside(ExtentIndex extent, RegionNumber region);
+  bool is_aside(RegionNumber number) const {
+    return number != kNoRegion && state_->regions[number].owner.load(std::memory_order_relaxed) == Owner::kAside;
+  }
 
   // What strays left behind, once no lock is held.
   ErrorCode settle(const Strays& strays, const void* p = nullptr);
@@ -354,7 +485,17 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // kNoClass: it is served as a large object.
   ErrorCode resolve(std::size_t size, std::size_t align, unsigned flags, ClassId& size_class) const;
   int node_index(NodeId node) const;  // -1: not there
-  unsigned home();                    // the index of the calling thread's home node
+  // What a caller's node means: kAnyNode is not asked here.
+  struct Place {
+    int first;        // index of the node to begin with; -1: not there
+    bool whole_kind;  // any node of its kind was named
+  };
+  static constexpr unsigned kWholeKind = 1u << 31;  // the same among flags, once the user's were looked at
+  Place place(NodeId node);
+  static Error no_place(NodeId node);
+  bool akin(unsigned node, NodeId to) const { return kind_of(state_->nodes[node].id) == kind_of(to); }
+  bool has_kind(NodeId node) const;  // it names a whole kind, and there is one
+  unsigned home();                   // the index of the calling thread's home node
   unsigned row_of(unsigned node) const { return node * kMaxClasses; }
   BinId bin_id(unsigned node, ClassId c) const { return BinId{static_cast<std::uint16_t>(row_of(node) + c.rep)}; }
   Bin& bin(BinId id) const { return state_->bins[id.rep]; }
@@ -378,6 +519,9 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool lost_ = false;  // in the child of a fork that did not inherit the regions. Written while no other thread runs
   mutable Mutex admin_{LockRank::kHeapAdmin};  // reserve, limits, trim
   mutable Mutex stats_{LockRank::kStats};      // nobody reads while a reset is halfway
+  std::atomic<unsigned> whole_regions_{0};     // relaxed: how many want no pages to go inside of regions
+  ListenerList listeners_;                     // of this process alone: a child of fork has none
+  Maintenance maintenance_;
 
   // Hot, read-only after creation but for one's own view. Not in the first line of a page, where large objects begin, and
   // at the start of a line, where smaller ones do, only what a well predicted branch waits for; see Cache.

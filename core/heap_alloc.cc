@@ -63,11 +63,10 @@ void* Heap::alloc_with(std::size_t size, std::size_t align, unsigned flags, Node
   if (size_class == kNoClass || (flags & kContiguous) != 0) return alloc(Request{size, align, 0, flags, node});
   int index = -1;
   if (node != kAnyNode) {
-    index = node_index(node);
-    if (index < 0) {
-      fail(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
-      return nullptr;
-    }
+    const Place asked = place(node);
+    index = asked.first;
+    if (index < 0) return set_last_error(no_place(node)), nullptr;
+    if (asked.whole_kind) flags |= kWholeKind;
   }
   const View v = view();
   Cache& cache = index < 0 ? v.local[size_class.rep] : v.all[bin_id(static_cast<unsigned>(index), size_class).rep];
@@ -110,17 +109,22 @@ void* Heap::handle_alloc_slow(Handle handle, unsigned flags) {
                     ClassId{static_cast<std::uint8_t>(handle.rep % kMaxClasses)}, flags, has_view());
 }
 
-// From the node asked (-1: the caller's), then from the others, nearest first, unless it is to be strict.
+// From the node asked (-1: the caller's), then from the others, nearest first: those that `flags` allow. With kAnyKind
+// what any of them holds comes before what one would have to grow for.
 // `claimed`: the failed claim() was on the calling thread's own cache of that node and class.
 void* Heap::serve_slow(int node, ClassId size_class, unsigned flags, bool claimed) {
   Slot* const s = own_slot_slow();
   if (s == nullptr) return nullptr;
   const unsigned first = node < 0 ? home() : static_cast<unsigned>(node);
-  void* p = take_slow(*s, first, size_class, claimed);
-  for (unsigned k = 1; p == nullptr && k < state_->nodes[first].reach && (flags & kStrict) == 0; ++k) {
-    p = take_slow(*s, state_->nodes[first].nearest[k], size_class, false);
-    if (p != nullptr) state_->elsewhere.fetch_add(1, std::memory_order_relaxed);
+  const unsigned reach = reach_of(first, flags);
+  const bool held_first = (flags & kAnyKind) != 0;
+  unsigned from = first;
+  void* p = held_first ? take_held_slow(*s, first, reach, size_class, claimed, from) : nullptr;
+  for (unsigned k = 0; p == nullptr && k < reach; ++k) {
+    from = state_->nodes[first].nearest[k];
+    p = take_slow(*s, from, size_class, claimed && k == 0 && !held_first);
   }
+  if (p != nullptr && from != first) count_elsewhere(first, from);
   if (p == nullptr) {
     s->count_nomem(bin_id(first, size_class), 1);
     return out_of_memory(first, size_class);
@@ -128,6 +132,31 @@ void* Heap::serve_slow(int node, ClassId size_class, unsigned flags, bool claime
   move_home_slow();
   tend_slow(*s);
   return p;
+}
+
+// How many of nodes[first].nearest may serve.
+unsigned Heap::reach_of(unsigned first, unsigned flags) const {
+  const NodeState& n = state_->nodes[first];
+  if ((flags & kStrict) == 0) return n.reach;
+  return (flags & kWholeKind) != 0 ? n.kin : 1;
+}
+
+// Without growing any of them.
+void* Heap::take_held_slow(Slot& s, unsigned first, unsigned reach, ClassId size_class, bool claimed, unsigned& from) {
+  for (unsigned k = 0; k < reach; ++k) {
+    from = state_->nodes[first].nearest[k];
+    Strays strays;
+    void* const p = s.pop_slow(bin(bin_id(from, size_class)), claimed && k == 0, strays);
+    settle(strays);
+    if (p != nullptr) return p;
+  }
+  return nullptr;
+}
+
+void Heap::count_elsewhere(unsigned asked, unsigned served) {
+  state_->elsewhere.fetch_add(1, std::memory_order_relaxed);
+  state_->nodes[asked].sent_elsewhere.fetch_add(1, std::memory_order_relaxed);
+  state_->nodes[served].served_for_others.fetch_add(1, std::memory_order_relaxed);
 }
 
 void* Heap::take_slow(Slot& s, unsigned node, ClassId size_class, bool claimed) {
@@ -191,8 +220,8 @@ Result<Handle> Heap::handle(std::size_t size, std::size_t align, NodeId node) {
   if (size_class == kNoClass) {
     return make_error(ErrorCode::kTooBig, "%zu bytes asked, the largest size class has %zu", size, kMaxSize);
   }
-  const int index = node == kAnyNode ? static_cast<int>(home()) : node_index(node);
-  if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  const int index = node == kAnyNode ? static_cast<int>(home()) : place(node).first;
+  if (index < 0) return no_place(node);
   return bin_id(static_cast<unsigned>(index), size_class);
 }
 
@@ -201,9 +230,13 @@ Result<Handle> Heap::handle(std::size_t size, std::size_t align, NodeId node) {
 ErrorCode Heap::free_slow(void* p) {
   if (p == nullptr) return ErrorCode::kOk;
   const BinId id = map_.find(p);
-  if (id != kNoBin || is_absent()) return push_slow(id, p);
-  const ExtentIndex extent = large_at(p);
-  return extent != kNoExtent ? large_free_slow(extent, p) : foreign_free(p);
+  if (id != kNoBin) return push_slow(id, p);
+  if (!is_absent()) {
+    const ExtentIndex extent = large_at(p);
+    return extent != kNoExtent ? large_free_slow(extent, p) : foreign_free(p);
+  }
+  Heap* const owner = owner_of(p);
+  return owner != nullptr ? owner->free(p) : push_slow(id, p);  // says that there is no heap
 }
 
 ErrorCode Heap::handle_free_slow(Handle handle, void* p) {
@@ -214,7 +247,7 @@ ErrorCode Heap::handle_free_slow(Handle handle, void* p) {
 
 ErrorCode Heap::push_slow(BinId id, void* p) {
   Slot* const s = own_slot_slow();
-  if (s == nullptr) return ErrorCode::kNotReady;
+  if (s == nullptr) return last_error().code;
   Strays strays;
   s->push_slow(bin(id), p, strays);
   const ErrorCode code = settle(strays, p);
@@ -223,7 +256,10 @@ ErrorCode Heap::push_slow(BinId id, void* p) {
   return code;
 }
 
-ErrorCode Heap::foreign_free(const void* p) {
+// Not where the map says: in memory that is detached, or in a heap with a name. Else the caller's mistake.
+ErrorCode Heap::foreign_free(void* p) {
+  if (const BinId id = bin_aside(p); id != kNoBin) return free_aside(id, p);
+  if (Heap* const owner = owner_of(p)) return owner->free(p);
   state_->misuses.fetch_add(1, std::memory_order_relaxed);
   report::foreign_free(config_.misuse, p);
   return fail(ErrorCode::kForeignPointer, "%p is not an object of this heap", p);
@@ -270,6 +306,8 @@ ErrorCode Heap::settle_one(const Strays::Entry& stray) {
 
 void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
   if (p == nullptr) return alloc_with(size, align, 0);
+  if (refuse_in_callback() != ErrorCode::kOk) return nullptr;
+  if (Heap* const owner = holds(p) ? nullptr : owner_of(p)) return owner->realloc(p, size, align);
   const std::size_t old_size = usable_size(p);
   if (old_size == 0) {
     foreign_free(p);
@@ -297,23 +335,28 @@ void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
 }
 
 ErrorCode Heap::free_sensitive(void* p) {
+  if (const ErrorCode code = refuse_in_callback(); code != ErrorCode::kOk) return code;  // the object stays as it is
   explicit_bzero(p, usable_size(p));
   return free(p);
 }
 
 Result<std::size_t> Heap::validate(const void* p) const {
+  if (const Heap* const owner = holds(p) ? nullptr : owner_of(p)) return owner->validate(p);
   const std::size_t size = usable_size(p);
   if (size == 0) return make_error(ErrorCode::kInvalid, "%p is not an object of this heap", p);
-  const BinId id = map_.find(p);
+  const BinId id = is_aside(region_of(p)) ? bin_aside(p) : map_.find(p);
   if (id != kNoBin && bin(id).has_free(p)) return make_error(ErrorCode::kInvalid, "%p is free", p);
   return size;
 }
 
 std::size_t Heap::usable_size(const void* p) const {
-  const BinId id = map_.find(p);
+  BinId id = map_.find(p);
+  if (id == kNoBin) id = bin_aside(p);
   if (id == kNoBin) {
     const ExtentIndex extent = large_at(p);
-    return extent != kNoExtent ? state_->extents[extent].granules * kGranule : 0;
+    if (extent != kNoExtent) return state_->extents[extent].granules * kGranule;
+    const Heap* const owner = owner_of(p);
+    return owner != nullptr ? owner->usable_size(p) : 0;
   }
   const SizeClass& c = class_in(id);
   const ExtentIndex head = state_->extents[static_cast<ExtentIndex>(map_.granule_of(p))].head;

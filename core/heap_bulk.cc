@@ -16,13 +16,15 @@ constexpr std::size_t kOnStack = 512;  // pointers gathered without memory of th
 
 ErrorCode Heap::alloc_bulk(void** ptrs, std::size_t n, std::size_t size, std::size_t align, unsigned flags,
                            NodeId node) {
-  if (is_absent()) return own_slot_slow(), ErrorCode::kNotReady;  // it says so
+  if (is_absent()) return own_slot_slow(), last_error().code;  // it says so
   ClassId size_class;
   if (const ErrorCode code = resolve(size, align, flags, size_class); code != ErrorCode::kOk) return code;
   if (ptrs == nullptr && n != 0) return fail(ErrorCode::kInvalid, "no array for %zu pointers", n);
   if (size_class == kNoClass || (flags & kContiguous) != 0) return alloc_each(ptrs, n, {size, align, 0, flags, node});
-  const int index = node == kAnyNode ? static_cast<int>(home()) : node_index(node);
-  if (index < 0) return fail(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  const Place asked = node == kAnyNode ? Place{static_cast<int>(home()), false} : place(node);
+  const int index = asked.first;
+  if (index < 0) return set_last_error(no_place(node)), ErrorCode::kNoNode;
+  if (asked.whole_kind) flags |= kWholeKind;
   const ErrorCode code = pop_bulk(bin_id(static_cast<unsigned>(index), size_class), ptrs, n, flags);
   if (code == ErrorCode::kOk && (flags & kZero) != 0) {
     for (std::size_t i = 0; i < n; ++i) std::memset(ptrs[i], 0, size);

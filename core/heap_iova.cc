@@ -16,6 +16,9 @@ RegionNumber Heap::region_of(const void* p) const {
 // The first question about a region finds all of its pages there, and none on its way out.
 Iova Heap::iova_of(const void* p) {
   const RegionNumber number = region_of(p);
+  if (number == kNoRegion) {
+    if (Heap* const owner = owner_of(p)) return owner->iova_of(p);
+  }
   Error error;
   if (lost_) {
     error = make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
@@ -23,6 +26,8 @@ Iova Heap::iova_of(const void* p) {
     error = make_error(ErrorCode::kForeignPointer, "%p is not in this heap", p);
   } else if (state_->regions.is_known(number)) {
     return state_->regions.iova_of(number, p, *backing_, error);
+  } else if (refuse_in_callback() != ErrorCode::kOk) {
+    return kBadIova;  // its thread may hold that lock
   } else {
     const LockGuard growing(state_->nodes[node_of(number)].growth);
     return known_iova(p);
@@ -64,6 +69,9 @@ Result<bool> Heap::iova_contiguous(const void* p, Bytes size) {
 }
 
 Result<std::size_t> Heap::iova_segments(const void* p, Bytes size, std::span<IovaSegment> out) {
+  if (region_of(p) == kNoRegion) {
+    if (Heap* const owner = owner_of(p)) return owner->iova_segments(p, size, out);
+  }
   if (region_of(p) == kNoRegion) return make_error(ErrorCode::kForeignPointer, "%p is not in this heap", p);
   const auto* at = static_cast<const std::byte*>(p);
   std::size_t runs = 0;

@@ -53,12 +53,10 @@ void* Heap::alloc(const Request& request) {
     free(p);
     if (!has_iova) return nullptr;
   }
-  const int index = r.node == kAnyNode ? -1 : node_index(r.node);
-  if (index < 0 && r.node != kAnyNode) {
-    fail(ErrorCode::kNoNode, "node %u is not there", unsigned{r.node.rep});
-    return nullptr;
-  }
-  return large_slow(r, index);
+  const Place asked = r.node == kAnyNode ? Place{-1, false} : place(r.node);
+  if (asked.first < 0 && r.node != kAnyNode) return set_last_error(no_place(r.node)), nullptr;
+  if (asked.whole_kind) r.flags |= kWholeKind;
+  return large_slow(r, asked.first);
 }
 
 Heap::Need Heap::need_for(const Request& r) const {
@@ -77,11 +75,14 @@ void* Heap::large_slow(const Request& request, int node) {
   const unsigned first = node < 0 ? home() : static_cast<unsigned>(node);
   const NodeState& asked = state_->nodes[first];
   const Need need = need_for(request);
-  const unsigned reach = (request.flags & kStrict) != 0 ? 1 : asked.reach;
-  for (unsigned k = 0; k < reach; ++k) {
-    const ExtentIndex extent = take_large(asked.nearest[k], need);
+  const unsigned reach = reach_of(first, request.flags);
+  const unsigned looks = (request.flags & kAnyKind) != 0 ? 2 : 1;  // the first at what is held
+  for (unsigned k = 0; k < reach * looks; ++k) {
+    const unsigned from = asked.nearest[k % reach];
+    const bool grows = k / reach + 1 == looks;
+    const ExtentIndex extent = grows ? take_large(from, need) : take_held_large(from, need);
     if (extent == kNoExtent) continue;
-    if (k != 0) state_->elsewhere.fetch_add(1, std::memory_order_relaxed);
+    if (from != first) count_elsewhere(first, from);
     tend_slow(*s);
     return use_large(extent, request);
   }
@@ -89,17 +90,22 @@ void* Heap::large_slow(const Request& request, int node) {
   return large_out_of_memory(first, request);
 }
 
-ExtentIndex Heap::take_large(unsigned node, const Need& need) {
+ExtentIndex Heap::take_held_large(unsigned node, const Need& need, bool* hopeless) {
   NodeState& n = state_->nodes[node];
   const bool particular = need.boundary != 0 || need.contiguous;
-  const Bytes held = n.pages.held();
+  bool ignored = false;
+  return particular ? take_part(n, need, hopeless != nullptr ? *hopeless : ignored)
+                    : n.pages.take_large(need.granules, need.align);
+}
+
+ExtentIndex Heap::take_large(unsigned node, const Need& need) {
+  const Bytes held = state_->nodes[node].pages.held();
   bool hopeless = false;
-  const auto take = [&] {
-    return particular ? take_part(n, need, hopeless) : n.pages.take_large(need.granules, need.align);
-  };
-  ExtentIndex extent = take();
+  ExtentIndex extent = take_held_large(node, need, &hopeless);
   if (extent != kNoExtent) return extent;
-  for (Search looking{node, need, held}; extent == kNoExtent && !hopeless && look_again_slow(looking);) extent = take();
+  for (Search looking{node, need, held}; extent == kNoExtent && !hopeless && look_again_slow(looking);) {
+    extent = take_held_large(node, need, &hopeless);
+  }
   return extent;
 }
 
@@ -186,11 +192,14 @@ ExtentIndex Heap::large_at(const void* p) const {
 }
 
 ErrorCode Heap::large_free_slow(ExtentIndex extent, void* p) {
-  if (own_slot_slow() == nullptr) return ErrorCode::kNotReady;
+  if (own_slot_slow() == nullptr) return last_error().code;
   const RegionNumber region = state_->extents[extent].region.load(std::memory_order_relaxed);
   NodeState& n = state_->nodes[node_of(region)];
-  if (!n.pages.give_large(extent, region)) return foreign_free(p);  // of two threads that free it one has it
+  const bool given = is_aside(region) ? give_aside(extent, region) : n.pages.give_large(extent, region, false);
+  if (!given) return foreign_free(p);  // of two threads that free it one has it
   n.note_arrival();
+  if (state_->account.attention.load(std::memory_order_relaxed) == Account::kWanted) [[unlikely]]
+    attend_slow();
   return ErrorCode::kOk;
 }
 
@@ -200,6 +209,7 @@ bool Heap::resize_large(ExtentIndex extent, std::size_t size) {
   NodeState& n = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))];
   const std::uint32_t before = e.granules;
   const std::uint32_t wanted = granules_of(size);
+  if (wanted < before && is_aside(e.region.load(std::memory_order_relaxed))) return true;  // its tail serves nobody
   if (wanted > before && !n.pages.extend(extent, wanted)) return false;
   if (wanted < before) {
     n.pages.shrink(extent, wanted);

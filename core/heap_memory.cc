@@ -17,7 +17,9 @@ constexpr std::uint64_t kBackoffShare = 20;          // ... so many times as lon
 static_assert(kPieceUnit.rep == kGranule);
 
 Error limit_reached(NodeId node, Bytes limit, Bytes held) {
-  return make_error(ErrorCode::kNoMemory, "the limit of node %u is reached: %zu KiB held, the limit is %zu KiB",
+  return make_error(ErrorCode::kNoMemory,
+                    "the limit of node %u is reached: %zu KiB held, the limit is %zu KiB; free objects, or "
+                    "raise the limit",
                     unsigned{node.rep}, held / kKiB, limit / kKiB);
 }
 
@@ -33,8 +35,8 @@ bool has_room_for(const PageHeap& pages, Bytes slab) {
 
 // True: something changed, and it is worth another look. `held_before`: what the node held when the bin was found empty.
 bool Heap::make_room_slow(unsigned node, const Need& need, Bytes held_before, Looks looks) {
-  return (looks.tidy_first && release_empty_slabs(node, false)) ||
-         (looks.grow && grow_slow(node, need, held_before)) || reclaim_slow(node);
+  return (looks.tidy_first && release_empty_slabs(node, false)) || (looks.grow && grow_slow(node, need, held_before)) ||
+         reclaim_slow(node);
 }
 
 bool Heap::release_empty_slabs(unsigned node, bool with_depots) {
@@ -91,7 +93,7 @@ Bytes Heap::room_to_grow(unsigned node) const {
 Error Heap::add_region(unsigned node, Bytes wanted, const Need& need) {
   PageHeap& pages = state_->nodes[node].pages;
   const NodeId id = state_->nodes[node].id;
-  const Bytes unit = backing_->region_unit();
+  const Bytes unit = backing_->region_unit_of(id);
   const Bytes room = room_to_grow(node);
   if (room.rep == 0) return limit_reached(id, pages.limit(), pages.held());
   // A limit need not be a multiple of a region: the last one may pass it, and PageHeap::take() holds it to the byte.
@@ -99,6 +101,7 @@ Error Heap::add_region(unsigned node, Bytes wanted, const Need& need) {
   const Bytes least = round_up(need.size(), unit);
   if (most < least) return limit_reached(id, pages.limit(), pages.held());
   Bytes size = std::clamp(round_up(wanted, unit), least, most);
+  if (const Error veto = ask_listeners(id, size, pages.held()); !veto.ok()) return veto;
   for (;;) {
     Result<Region> region = ask_backing(node, size, need);
     if (region.ok()) return install_region(*region, node);
@@ -127,7 +130,7 @@ Error Heap::add_piece(unsigned node, const Need& need, const Error& why_no_regio
   return piece.ok() ? install_region(*piece, node) : why_no_region;
 }
 
-Error Heap::install_region(const Region& region, unsigned node) {
+Error Heap::install_region(const Region& region, unsigned node, const BroughtIovas* brought) {
   const auto first = static_cast<ExtentIndex>(map_.granule_of(region.base));
   const auto granules = static_cast<std::uint32_t>(region.size.rep / kGranule);
   FM_CHECK(first < map_.granules() && granules <= map_.granules() - first);
@@ -136,21 +139,42 @@ Error Heap::install_region(const Region& region, unsigned node) {
   FM_CHECK(is_power_of_two(region.page_size.rep) && region.page_size <= region.size);
   const Bytes map_bytes{granules * sizeof(std::uint16_t)};
   const Bytes extent_bytes{granules * sizeof(Extent)};
+  const LockGuard telling(listeners_.mutex);
   const bool map_open = state_->arena.open_table(map_.entries(first), map_bytes);
   const bool both_open = map_open && state_->arena.open_table(&state_->extents[first], extent_bytes);
-  const auto unit = static_cast<std::uint32_t>(round_up(backing_->discard_unit(region), Bytes{kGranule}).rep / kGranule);
-  const RegionNumber number = both_open ? state_->regions.add(region, node, unit) : kNoRegion;
+  const Bytes pages_go_by = brought != nullptr ? Bytes{} : backing_->discard_unit(region);
+  const auto unit = static_cast<std::uint32_t>(round_up(pages_go_by, Bytes{kGranule}).rep / kGranule);
+  const RegionNumber number = both_open ? state_->regions.add(region, node, unit, brought) : kNoRegion;
   if (number == kNoRegion) {
     if (map_open) state_->arena.close_table(map_bytes);
     if (both_open) state_->arena.close_table(extent_bytes);
-    backing_->release(region);
+    if (brought == nullptr) backing_->release(region);
     return make_error(ErrorCode::kNoMemory, "no memory for the books of another region; see ulimit -v and overcommit");
   }
   for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = number;
   add_leak_root(region.base, region.size);
+  if (const Error veto = tell_came(number); !veto.ok()) {
+    uninstall_region(number);
+    return veto;
+  }
+  state_->nodes[node].note_came(region, {}, region.size);
   state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes, region.zeroed);
   state_->nodes[node].note_arrival();
   return {};
+}
+
+// Nothing lies in it any more.
+void Heap::uninstall_region(RegionNumber number) {
+  const Region region = state_->regions[number].region;
+  const bool its_own = state_->regions[number].owner.load(std::memory_order_relaxed) == Owner::kBacking;
+  const std::size_t first = map_.granule_of(region.base);
+  const std::size_t granules = region.size.rep / kGranule;
+  for (std::size_t g = 0; g < granules; ++g) state_->extents[static_cast<ExtentIndex>(first + g)].region = kNoRegion;
+  state_->arena.close_table(Bytes{granules * (sizeof(std::uint16_t) + sizeof(Extent))});
+  const bool its_own = state_->regions[number].owner.load(std::memory_order_relaxed) == Owner::kBacking;
+  state_->regions.remove(number);
+  remove_leak_root(region.base, region.size);
+  if (its_own) backing_->release(region);
 }
 
 // Before memory is called short: every cache and every depot of the node back into slabs, every empty slab to the page
@@ -173,17 +197,22 @@ bool Heap::reclaim_slow(unsigned node) {
 // ---- what users ask for -----------------------------------------------------------------------------------------------
 
 Error Heap::reserve(Bytes size, NodeId node) {
-  const int only = node == kAnyNode ? -1 : node_index(node);
-  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
+  const Place asked = node == kAnyNode ? Place{-1, false} : place(node);
+  const int only = asked.first;
+  if (node != kAnyNode && only < 0) return no_place(node);
   if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
   if (size > backing_->window().size()) {
-    return make_error(ErrorCode::kNoMemory, "%zu MiB asked, the heap has address space for %zu MiB", size / kMiB,
-                      backing_->window().size() / kMiB);
+    return make_error(ErrorCode::kNoMemory,
+                      "%zu MiB asked, the heap has address space for %zu MiB: create it with a larger "
+                      "address_space",
+                      size / kMiB, backing_->window().size() / kMiB);
   }
+  claim_thread_slot();  // prepare_books() opens it, and the table of slots comes before admin_
   const LockGuard guard(admin_);
   const unsigned from = only < 0 ? home() : static_cast<unsigned>(only);
   const NodeState& first = state_->nodes[from];
-  const unsigned nodes = only < 0 ? first.reach : 1;
+  const unsigned nodes = only < 0 ? first.reach : asked.whole_kind ? first.kin : 1;
   const auto held = [&] {
     Bytes sum;
     for (unsigned k = 0; k < nodes; ++k) sum += state_->nodes[first.nearest[k]].pages.held();
@@ -220,6 +249,7 @@ Error Heap::reserve(Bytes size, NodeId node) {
 // class need.
 void Heap::prepare_books() {
   for (unsigned i = 1; i <= state_->regions.highest(); ++i) {
+    const LockGuard telling(listeners_.mutex);  // it stays
     const RegionInfo& info = state_->regions[static_cast<RegionNumber>(i)];
     if (!info.present) continue;
     const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
@@ -233,15 +263,17 @@ void Heap::prepare_books() {
     books += (Magazine::size(size_class.magazine) * 3 + slab::bitmap_bytes(size_class)) * node_count_;
   }
   state_->arena.prepare(books);
-  own_slot_slow();
+  if (thread_slot() != kNoSlot) own_slot_slow();
 }
 
 Error Heap::set_limit(Bytes limit, NodeId node) {
-  const int only = node == kAnyNode ? -1 : node_index(node);
-  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
+  const Place asked = node == kAnyNode ? Place{-1, false} : place(node);
+  const int only = asked.first;
+  if (node != kAnyNode && only < 0) return no_place(node);
   const LockGuard guard(admin_);
   for (unsigned n = 0; n < node_count_; ++n) {
-    if (only >= 0 && n != static_cast<unsigned>(only)) continue;
+    if (only >= 0 && n != static_cast<unsigned>(only) && !(asked.whole_kind && akin(n, node))) continue;
     state_->nodes[n].pages.set_limit(limit);
     const LockGuard growing(state_->nodes[n].growth);
     state_->nodes[n].forget_refusals();
@@ -251,6 +283,8 @@ Error Heap::set_limit(Bytes limit, NodeId node) {
 }
 
 void Heap::set_total_limit(Bytes limit) {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   const LockGuard guard(admin_);
   state_->account.limit.store(limit.rep, std::memory_order_relaxed);
   for (unsigned n = 0; n < node_count_; ++n) {
@@ -261,18 +295,20 @@ void Heap::set_total_limit(Bytes limit) {
 }
 
 Result<Bytes> Heap::limit(NodeId node) const {
-  if (node != kAnyNode) {
-    const int index = node_index(node);
-    if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
-    return state_->nodes[index].pages.limit();
-  }
+  const int exact = node == kAnyNode ? -1 : node_index(node);
+  if (exact >= 0) return state_->nodes[exact].pages.limit();
+  if (node != kAnyNode && !has_kind(node)) return no_place(node);
   Bytes least = kUnlimited;
-  for (unsigned n = 0; n < node_count_; ++n) least = std::min(least, state_->nodes[n].pages.limit());
+  for (unsigned n = 0; n < node_count_; ++n) {
+    if (node != kAnyNode && !akin(n, node)) continue;
+    least = std::min(least, state_->nodes[n].pages.limit());
+  }
   return least;
 }
 
 // Who flushes wants others to have the memory, of whatever class: depots do not keep it either.
 void Heap::flush() {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   if (thread_slot() != kNoSlot) flush_slot(thread_slot());
   if (lost_) return;
   for (unsigned n = 0; n < node_count_; ++n) {

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/heap_release.cc -- floor 2 (core). How memory goes back to the system, and pages come again where they had gone.
 // Whole regions go first: they give back their address space and their books. Then pages inside of regions, unless a
-// device may know them. Each node keeps its floor.
+// device may know them or somebody listens, who is told of whole regions. Each node keeps its floor.
 #include <algorithm>
 
 #include "core/heap.h"
-#include "platform/leak_roots.h"
 
 namespace fastmem::core {
+namespace {
+
+constexpr std::size_t kMostGranules = ~std::uint32_t{0} / 2;  // at once
+
+}  // namespace
 
 Bytes Heap::trim(Bytes most) {
+  if (refuse_in_callback() != ErrorCode::kOk) return {};
   if (lost_) return {};
   const LockGuard guard(admin_);
   for (unsigned n = 0; n < node_count_; ++n) reclaim_slow(n);
@@ -27,40 +32,41 @@ Bytes Heap::trim(Bytes most) {
 
 // ---- whole regions ---------------------------------------------------------------------------------------------------
 
-Bytes Heap::release_free_regions(unsigned node, Bytes most) {
-  PageHeap& pages = state_->nodes[node].pages;
+// `keep`: so much stays held, if that is more than the floor.
+Bytes Heap::release_free_regions(unsigned node, Bytes most, Bytes keep) {
+  NodeState& n = state_->nodes[node];
   Bytes released;
   for (unsigned i = 1; i <= state_->regions.highest() && released < most; ++i) {
     const auto number = static_cast<RegionNumber>(i);
+    const LockGuard telling(listeners_.mutex);
     const RegionInfo& info = state_->regions[number];
-    if (!info.present || info.node != node) continue;
-    const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
-    const auto granules = static_cast<std::uint32_t>(info.region.size.rep / kGranule);
-    const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
-    const Bytes floor{state_->nodes[node].floor.load(std::memory_order_relaxed)};
-    const Bytes held = pages.held();
-    if (!pages.remove_region(first, granules, books, floor)) continue;
-    released += held - pages.held();
-    for (std::uint32_t g = 0; g < granules; ++g) state_->extents[first + g].region = kNoRegion;
-    state_->arena.close_table(books);
-    release_region(number);
+    if (!info.present || info.node != node || info.owner.load(std::memory_order_relaxed) != Owner::kBacking) continue;
+    const Bytes held = n.pages.held();
+    if (!take_out(number, std::max(Bytes{n.floor.load(std::memory_order_relaxed)}, keep))) continue;
+    released += held - n.pages.held();
   }
   return released;
 }
 
-void Heap::release_region(RegionNumber number) {
-  const Region region = state_->regions[number].region;
-  NodeState& n = state_->nodes[node_of(number)];
-  state_->regions.remove(number);
-  remove_leak_root(region.base, region.size);
-  backing_->release(region);
+// A region goes, if nobody has any of it and so much of the node stays held.
+bool Heap::take_out(RegionNumber number, Bytes keep) {
+  const RegionInfo& info = state_->regions[number];
+  NodeState& n = state_->nodes[info.node];
+  const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
+  const auto granules = static_cast<std::uint32_t>(info.region.size.rep / kGranule);
+  const Bytes books{granules * (sizeof(std::uint16_t) + sizeof(Extent))};
+  if (!n.pages.remove_region(first, granules, books, keep)) return false;
+  tell_goes(number);
+  uninstall_region(number);
   n.forget_refusals();
   n.note_arrival();
+  return true;
 }
 
 // ---- pages inside of regions -----------------------------------------------------------------------------------------
 
 Bytes Heap::discard_free_pages(unsigned node, Bytes most) {
+  if (whole_regions_.load(std::memory_order_relaxed) != 0) return {};
   NodeState& n = state_->nodes[node];
   const auto unit_of = [this](RegionNumber number) {
     const RegionInfo& info = state_->regions[number];
@@ -71,7 +77,7 @@ Bytes Heap::discard_free_pages(unsigned node, Bytes most) {
     const Bytes held = n.pages.held();
     const Bytes floor{n.floor.load(std::memory_order_relaxed)};
     const Bytes may_go = std::min(most - gone, held - std::min(held, floor));
-    const std::size_t granules = std::min<std::size_t>(may_go.rep / kGranule, ~std::uint32_t{0});
+    const std::size_t granules = std::min(may_go.rep / kGranule, kMostGranules);
     const ExtentIndex lifted = n.pages.lift_free(static_cast<std::uint32_t>(granules), unit_of);
     if (lifted == kNoExtent) break;
     const Bytes size{state_->extents[lifted].granules * kGranule};
@@ -101,6 +107,7 @@ Error Heap::bring_back(unsigned node, ExtentIndex lifted) {
     if (!error.ok()) backing_->discard(region, offset, size);
   }
   if (error.ok()) {
+    n.note_came(region, offset, size);
     n.pages.lay_free(lifted, true);
     n.note_arrival();
   } else {
@@ -112,10 +119,10 @@ Error Heap::bring_back(unsigned node, ExtentIndex lifted) {
 Error Heap::bring_back_some(unsigned node, Bytes wanted, const Need& need) {
   const auto unit_of = [this](RegionNumber number) { return state_->regions[number].unit; };
   const Bytes room = room_to_grow(node);
-  const Bytes most = std::min({wanted, round_up(std::min(room, kGiB * 1024), Bytes{kGranule}), kGiB * 1024});
   if (room < need.size()) return make_error(ErrorCode::kNoMemory, "the limit is reached");
-  const ExtentIndex lifted = state_->nodes[node].pages.lift_absent(
-      need.granules, need.align, static_cast<std::uint32_t>(most.rep / kGranule), unit_of);
+  const std::size_t most = std::min({wanted.rep / kGranule, room.rep / kGranule + 1, kMostGranules});
+  const ExtentIndex lifted =
+      state_->nodes[node].pages.lift_absent(need.granules, need.align, static_cast<std::uint32_t>(most), unit_of);
   if (lifted == kNoExtent) return make_error(ErrorCode::kNoMemory, "nothing was given back");
   return bring_back(node, lifted);
 }
@@ -123,8 +130,22 @@ Error Heap::bring_back_some(unsigned node, Bytes wanted, const Need& need) {
 // Where no region is to be had: free memory that lies between what was given back joins it.
 bool Heap::bring_back_all(unsigned node) {
   bool any = false;
-  while (bring_back_some(node, kGiB * 1024, {.granules = 1}).ok()) any = true;
+  while (bring_back_some(node, kUnlimited, {.granules = 1}).ok()) any = true;
   return any;
+}
+
+// For as long as somebody listens. What discards looks at the count under the growth lock that is taken here.
+Error Heap::keep_regions_whole() {
+  whole_regions_.fetch_add(1, std::memory_order_relaxed);
+  for (unsigned n = 0; n < node_count_; ++n) {
+    const LockGuard growing(state_->nodes[n].growth);
+    bring_back_all(n);
+    if (state_->nodes[n].pages.absent().rep == 0) continue;
+    let_regions_break();
+    return make_error(ErrorCode::kNoMemory, "node %u: %zu KiB that were given back inside of regions are not to be had",
+                      unsigned{state_->nodes[n].id.rep}, state_->nodes[n].pages.absent() / kKiB);
+  }
+  return {};
 }
 
 Error Heap::bring_back_region(RegionNumber number) {
@@ -137,11 +158,13 @@ Error Heap::bring_back_region(RegionNumber number) {
 }
 
 Error Heap::set_floor(Bytes floor, NodeId node) {
-  const int only = node == kAnyNode ? -1 : node_index(node);
-  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
+  const Place asked = node == kAnyNode ? Place{-1, false} : place(node);
+  const int only = asked.first;
+  if (node != kAnyNode && only < 0) return no_place(node);
   Error first;
   for (unsigned n = 0; n < node_count_; ++n) {
-    if (only >= 0 && n != static_cast<unsigned>(only)) continue;
+    if (only >= 0 && n != static_cast<unsigned>(only) && !(asked.whole_kind && akin(n, node))) continue;
     const Error error = floor.rep != 0 ? reserve(floor, state_->nodes[n].id) : Error{};
     const LockGuard guard(admin_);
     if (error.ok()) state_->nodes[n].floor.store(floor.rep, std::memory_order_relaxed);

@@ -10,8 +10,10 @@
 #include <cstdint>
 
 #include "core/bin.h"
+#include "core/decay.h"
 #include "core/region_table.h"
 #include "core/slot.h"
+#include "core/zone_table.h"
 #include "platform/thread_slot.h"
 #include "platform/topology.h"
 
@@ -34,13 +36,23 @@ struct alignas(kLinePair) NodeState {
   NodeId id;
   std::uint8_t nearest[kMaxNodes] = {};  // this node's index, then those that may stand in for it, by distance
   unsigned reach = 0;                    // how many these are
+  unsigned kin = 0;                      // of these, the first so many are of its own kind
   PageHeap pages;
   std::atomic<std::size_t> floor{0};  // bytes that stay, whatever goes back. relaxed: set under the heap's admin lock
   std::atomic<std::uint64_t> large_nomem{0};                 // large objects asked for in vain. relaxed: statistics
+  // Of growth ahead of need; written under the heap's admin lock. relaxed: a stale one is as good.
+  std::atomic<std::size_t> ahead{0};  // bytes used while memory comes: asked for so long before the low mark is reached
+  bool marks_are_new = true;          // how fast memory is used is not known yet
+  std::atomic<std::uint64_t> no_growth_ahead_before{0};  // monotonic ns: there was none
+
   Mutex growth{LockRank::kGrowth};                           // one thread at a time asks the backing for this node
   unsigned failures FM_GUARDED_BY(growth) = 0;               // growths that failed in a row
   std::uint64_t no_growth_before FM_GUARDED_BY(growth) = 0;  // monotonic ns: the backing had nothing, again and again
   std::atomic<bool> asking{false};                           // writer: under growth. The backing is being asked
+
+  Decay decay;              // under growth, as is all below
+  void* came_at = nullptr;  // what came last, whose pages come when they are touched
+  Bytes came;
 
   mutable Mutex refusal{LockRank::kRefusal};
   Error why_not FM_GUARDED_BY(refusal) = {};  // what the backing said last
@@ -54,6 +66,10 @@ struct alignas(kLinePair) NodeState {
   std::atomic<bool> wanted{false};
   std::atomic<std::uint64_t> arrivals{1};
 
+  // Objects, relaxed: statistics.
+  std::atomic<std::uint64_t> sent_elsewhere{0};     // asked here, served by another node
+  std::atomic<std::uint64_t> served_for_others{0};  // asked of another node, served here
+
   void say_why_not(const Error& error) FM_EXCLUDES(refusal) {
     const LockGuard guard(refusal);
     why_not = error;
@@ -62,11 +78,17 @@ struct alignas(kLinePair) NodeState {
     const LockGuard guard(refusal);
     return why_not;
   }
+  // More may be had than before: the backing is asked again, and the next shortage is told.
   void forget_refusals() FM_REQUIRES(growth) {
     failures = 0;
     no_growth_before = 0;
     told_arrivals.store(0, std::memory_order_relaxed);
     told_until.store(0, std::memory_order_relaxed);
+  }
+  void note_came(const Region& region, Bytes offset, Bytes size) {
+    const bool lazily = region.page_size < kMiB * 2;  // larger ones are there when they come
+    came_at = lazily ? static_cast<std::byte*>(region.base) + offset.rep : nullptr;
+    came = size;
   }
   std::uint64_t watch() {
     wanted.store(true);
@@ -91,6 +113,7 @@ struct HeapState {
         profile(profile_),
         classes(in_pieces ? in_least_slabs(size_classes(profile_)) : size_classes(profile_)),
         regions(&arena),
+        zones(&arena),
         budget(cache_budget) {}
 
   static constexpr std::uint32_t layout() {
@@ -104,6 +127,7 @@ struct HeapState {
   PageMap map;
   ExtentTable extents;
   RegionTable regions;
+  ZoneTable zones;
   CacheBudget budget;
   Account account;
   unsigned node_count = 0;

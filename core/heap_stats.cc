@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/heap_stats.cc -- floor 2 (core). Statistics by derivation: the hot path counts frees, slow paths count what they
 // move, and everything else follows from the laws in core/stats.h.
+#include <algorithm>
+
 #include "core/heap.h"
 
 namespace fastmem::core {
@@ -52,13 +54,14 @@ void Heap::add_memory_held(HeapStats& s) const {
 }
 
 HeapStats Heap::stats() const {
+  if (refuse_in_callback() != ErrorCode::kOk) return {};
   const LockGuard guard(stats_);
   HeapStats s;
   for (unsigned c = 1; c <= state_->classes.count; ++c) {
     const Result<ClassStats> of_class = class_stats_locked(state_->classes.classes[c].size);
     const ClassStats& k = of_class.value();
-    s.in_use += Bytes{k.in_use * k.size};
-    s.cached += Bytes{k.cached * k.size};
+    s.in_use += Bytes{static_cast<std::size_t>(k.in_use) * k.size};
+    s.cached += Bytes{static_cast<std::size_t>(k.cached) * k.size};
     s.allocs += k.alloc_hits + k.alloc_misses;
     s.frees += k.free_hits + k.free_misses;
     s.nomem += k.nomem;
@@ -84,6 +87,7 @@ HeapStats Heap::stats() const {
 }
 
 Result<ClassStats> Heap::class_stats(std::size_t class_size) const {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const LockGuard guard(stats_);
   return class_stats_locked(class_size);
 }
@@ -122,6 +126,7 @@ Result<ClassStats> Heap::class_stats_locked(std::size_t class_size) const {
 }
 
 Result<SlotStats> Heap::slot_stats(unsigned id) const {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const Slot* const s = id < kMaxSlots ? slot(id) : nullptr;
   if (s == nullptr) return no_slot(id);
   const LockGuard guard(stats_);
@@ -129,6 +134,7 @@ Result<SlotStats> Heap::slot_stats(unsigned id) const {
 }
 
 Result<SlotStats> Heap::slot_class_stats(unsigned id, std::size_t class_size) const {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const Slot* const s = id < kMaxSlots ? slot(id) : nullptr;
   if (s == nullptr) return no_slot(id);
   const ClassId c = class_of_size(class_size);
@@ -137,15 +143,47 @@ Result<SlotStats> Heap::slot_class_stats(unsigned id, std::size_t class_size) co
   return slot_stats_from(slot_counts(*s, c), class_size);
 }
 
+Result<KindStats> Heap::kind_stats(NodeId node) const {
+  const int exact = node_index(node);
+  if (exact < 0 && !has_kind(node)) return no_place(node);
+  KindStats sum;
+  sum.limit = kUnlimited;
+  for (unsigned n = 0; n < node_count_; ++n) {
+    if (exact >= 0 ? n != static_cast<unsigned>(exact) : !akin(n, node)) continue;
+    const NodeState& state = state_->nodes[n];
+    const Bytes held = state.pages.held();
+    const Bytes used = state.pages.used();
+    sum.sent_elsewhere += state.sent_elsewhere.load(std::memory_order_relaxed);
+    sum.served_for_others += state.served_for_others.load(std::memory_order_relaxed);
+    sum.backing += held;
+    sum.slabs += used;
+    sum.free += Bytes{less(held.rep, used.rep)};
+    sum.limit = std::min(sum.limit, state.pages.limit());
+    sum.regions += state.pages.regions();
+    ++sum.nodes;
+  }
+  return sum;
+}
+
+// Of a whole kind, its nodes together.
 Result<NodeStats> Heap::node_stats(NodeId node) const {
   const int index = node_index(node);
-  if (index < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  if (index < 0) {
+    const Result<KindStats> all = kind_stats(node);
+    if (!all.ok()) return all.error();
+    const KindStats& k = all.value();
+    NodeStats s{node, k.backing, k.slabs, k.free, {}, k.limit, k.regions};
+    for (unsigned n = 0; n < node_count_; ++n) {
+      if (akin(n, node)) s.metadata += state_->nodes[n].pages.books();
+    }
+    return s;
+  }
   const PageHeap& pages = state_->nodes[index].pages;
   NodeStats s;
   s.node = node;
   s.backing = pages.held();
   s.slabs = pages.used();
-  s.free = Bytes{less(s.backing.rep, s.slabs.rep)};
+  s.free = s.backing - std::min(s.backing, s.slabs);
   s.metadata = pages.books();
   s.limit = pages.limit();
   s.regions = pages.regions();
@@ -153,17 +191,18 @@ Result<NodeStats> Heap::node_stats(NodeId node) const {
 }
 
 Result<MemoryStats> Heap::memory_stats(NodeId node) const {
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const int only = node == kAnyNode ? -1 : node_index(node);
-  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  if (node != kAnyNode && only < 0 && !has_kind(node)) return no_place(node);
   MemoryStats sum;
   for (unsigned n = 0; n < node_count_; ++n) {
-    if (only >= 0 && n != static_cast<unsigned>(only)) continue;
+    if (only >= 0 ? n != static_cast<unsigned>(only) : node != kAnyNode && !akin(n, node)) continue;
     NodeState& from = state_->nodes[n];
     const PageHeapCounts counts = from.pages.counts();
     MemoryStats s;
     s.free = counts.free;
     s.large = Bytes{from.pages.large().granules.load(std::memory_order_relaxed) * kGranule};
-    s.slabs = Bytes{less(counts.used.rep, s.large.rep)};
+    s.slabs = counts.used - std::min(counts.used, s.large);
     s.total = s.slabs + s.large + s.free;
     s.largest_free = counts.largest_free;
     s.away = counts.absent;
@@ -193,6 +232,7 @@ std::size_t Heap::regions(std::span<RegionStats> out) const {
 }
 
 void Heap::reset_stats() {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   const LockGuard guard(stats_);
   for (unsigned id = 0; id < kMaxSlots; ++id) {
     if (Slot* const s = slot(id)) s->reset_counts(state_->bin_count());
@@ -201,6 +241,8 @@ void Heap::reset_stats() {
   for (unsigned n = 0; n < node_count_; ++n) {
     state_->nodes[n].pages.reset_large();
     state_->nodes[n].large_nomem.store(0, std::memory_order_relaxed);
+    state_->nodes[n].sent_elsewhere.store(0, std::memory_order_relaxed);
+    state_->nodes[n].served_for_others.store(0, std::memory_order_relaxed);
   }
 }
 

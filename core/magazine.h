@@ -12,7 +12,7 @@
 
 namespace fastmem::core {
 
-struct Magazine {
+struct alignas(16) Magazine {
   Magazine* next;
   std::uint32_t count;  // objects[0 .. count); of a loaded magazine: stale, its cache's top tells
   std::uint16_t capacity;

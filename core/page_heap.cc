@@ -16,11 +16,15 @@ ExtentIndex PageHeap::take(std::uint32_t granules, std::uint32_t align) {
 ExtentIndex PageHeap::take_large(std::uint32_t granules, std::uint32_t align) {
   const LockGuard guard(mutex_);
   const bool again = warm_ != kNoExtent && (*extents_)[warm_].granules == granules && free_.padding(warm_, align) == 0;
-  const ExtentIndex taken = !again             ? take_locked(granules, align)
-                            : charge(granules) ? std::exchange(warm_, kNoExtent)
-                                               : kNoExtent;
+  const ExtentIndex taken = again ? take_warm(granules) : take_locked(granules, align);
   if (taken != kNoExtent) mark_large(taken);
   return taken;
+}
+
+ExtentIndex PageHeap::take_warm(std::uint32_t granules) {
+  if (!charge(granules)) return kNoExtent;
+  look_at_marks();
+  return std::exchange(warm_, kNoExtent);
 }
 
 ExtentIndex PageHeap::take_locked(std::uint32_t granules, std::uint32_t align) {
@@ -30,6 +34,7 @@ ExtentIndex PageHeap::take_locked(std::uint32_t granules, std::uint32_t align) {
     found = free_.find(*extents_, granules, align);
   }
   if (found == kNoExtent || !charge(granules)) return kNoExtent;
+  look_at_marks();
   return carve(ExtentKind::kFree, found, free_.padding(found, align), granules);
 }
 
@@ -60,7 +65,7 @@ void PageHeap::give(ExtentIndex extent) {
   lay(ExtentKind::kFree, extent, granules, 0);
 }
 
-bool PageHeap::give_large(ExtentIndex extent, std::uint16_t region) {
+bool PageHeap::give_large(ExtentIndex extent, std::uint16_t region, bool aside) {
   const LockGuard guard(mutex_);
   if (!in_region(extent, region) || !is(ExtentKind::kLarge, extent)) return false;
   Extent& e = (*extents_)[extent];
@@ -69,6 +74,11 @@ bool PageHeap::give_large(ExtentIndex extent, std::uint16_t region) {
   add_locked(large_.frees, std::uint64_t{1});
   add_locked(large_.objects, ~std::size_t{0});
   add_locked(large_.granules, std::size_t{0} - granules);
+  if (aside) {
+    e.clean = 0;
+    e.kind.store(ExtentKind::kAside, std::memory_order_relaxed);
+    return true;
+  }
   count_given(granules);
   cool();
   e.clean = 0;
@@ -100,6 +110,7 @@ bool PageHeap::extend(ExtentIndex extent, std::uint32_t granules) {
   const bool fits = after < map_->granules() && in_region(after, e.region.load(std::memory_order_relaxed)) &&
                     is(ExtentKind::kFree, after) && (*extents_)[after].granules >= more;
   if (!fits || !charge(more)) return false;
+  look_at_marks();
   carve(ExtentKind::kFree, after, 0, more);
   claim(extent, granules, 0);
   add_locked(large_.granules, std::size_t{more});
@@ -144,6 +155,7 @@ bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes bo
   books_.fetch_sub(books.rep, std::memory_order_relaxed);
   regions_.fetch_sub(1, std::memory_order_relaxed);
   not_taken_away_ = std::min(not_taken_away_, (held - present) * kGranule);
+  look_at_marks();
   return true;
 }
 
@@ -169,6 +181,7 @@ void PageHeap::lay_absent(ExtentIndex extent) {
   const std::uint32_t granules = (*extents_)[extent].granules;
   away_.fetch_add(granules, std::memory_order_relaxed);
   not_taken_away_ = std::min(not_taken_away_, held_.load(std::memory_order_relaxed) * kGranule);
+  look_at_marks();
   lay(ExtentKind::kAbsent, extent, granules, 0);
 }
 
@@ -177,6 +190,47 @@ void PageHeap::lay_free(ExtentIndex extent, bool clean) {
   const std::uint32_t granules = (*extents_)[extent].granules;
   held_.fetch_add(granules, std::memory_order_relaxed);
   lay(ExtentKind::kFree, extent, granules, clean ? granules : 0);
+}
+
+// ---- memory that is detached -----------------------------------------------------------------------------------------
+
+PageHeap::Found PageHeap::set_aside(ExtentIndex first, std::uint32_t granules, std::span<ExtentIndex> slabs) {
+  const LockGuard guard(mutex_);
+  cool();
+  Found found{0, 0};
+  for (ExtentIndex i = first; i < first + granules; i += (*extents_)[i].granules) {
+    Extent& e = (*extents_)[i];
+    switch (e.kind.load(std::memory_order_relaxed)) {
+      case ExtentKind::kFree:
+        unlist(i);
+        e.kind.store(ExtentKind::kAside, std::memory_order_relaxed);
+        count_taken(e.granules);
+        account_->add(e.granules * kGranule);
+        break;
+      case ExtentKind::kSlab:
+        if (found.slabs == slabs.size()) return found;
+        slabs[found.slabs++] = i;
+        break;
+      case ExtentKind::kNone:
+        ++found.in_motion;
+        break;
+      default:
+        break;
+    }
+  }
+  return found;
+}
+
+void PageHeap::resume(ExtentIndex first, std::uint32_t granules) {
+  const LockGuard guard(mutex_);
+  for (ExtentIndex i = first; i < first + granules;) {
+    const std::uint32_t length = (*extents_)[i].granules;
+    if (is(ExtentKind::kAside, i)) {
+      count_given(length);
+      lay(ExtentKind::kFree, i, length, (*extents_)[i].clean);
+    }
+    i += length;
+  }
 }
 
 // ---- descriptors ---------------------------------------------------------------------------------------------------
@@ -278,6 +332,20 @@ bool PageHeap::charge(std::uint32_t granules) {
 void PageHeap::count_given(std::uint32_t granules) {
   add_locked(used_, std::size_t{0} - granules);
   account_->give(std::size_t{granules} * kGranule);
+  look_at_marks();
+}
+
+// ---- watermarks ----------------------------------------------------------------------------------------------------
+
+void PageHeap::set_watermarks(Bytes low, Bytes high) {
+  const LockGuard guard(mutex_);
+  const std::size_t high_granules = high == kUnlimited ? Watermarks::kNone : high.rep / kGranule;
+  if (marks_.set(round_up(low.rep, kGranule) / kGranule, high_granules, free_granules())) account_->want_attention();
+}
+
+void PageHeap::ask_for_growth_below(Bytes free) {
+  const LockGuard guard(mutex_);
+  if (marks_.ask_for_growth_below(free.rep / kGranule, free_granules())) account_->want_attention();
 }
 
 void PageHeap::reset_large() {
@@ -297,6 +365,18 @@ PageHeapCounts PageHeap::counts() {
   c.free = Bytes{(held_.load(std::memory_order_relaxed) - used_.load(std::memory_order_relaxed)) * kGranule};
   c.absent = absent();
   return c;
+}
+
+std::uint32_t PageHeap::largest(std::uint32_t align) {
+  const LockGuard guard(mutex_);
+  cool();
+  const FreeExtents& lists = free_;
+  std::uint32_t largest = 0;
+  lists.each(*extents_, [&](ExtentIndex i) {
+    const std::uint32_t granules = (*extents_)[i].granules;
+    largest = std::max(largest, granules - std::min(granules, lists.padding(i, align)));
+  });
+  return largest;
 }
 
 void PageHeap::check_invariants() const {

@@ -11,10 +11,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <span>
 
 #include "core/arena.h"
 #include "core/free_extents.h"
 #include "core/page_map.h"
+#include "core/watermarks.h"
 #include "platform/mutex.h"
 #include "platform/types.h"
 
@@ -43,6 +45,13 @@ struct Account {
     if (!of_one_node) return used.fetch_add(bytes, std::memory_order_relaxed) + bytes;
     add_locked(used, bytes);
     return used.load(std::memory_order_relaxed);
+  }
+
+  // A watermark of some node wants an answer. Set under that node's page heap lock; Heap::attend_slow() has the rest.
+  enum Attention : std::uint32_t { kQuiet, kWanted, kCalled };
+  std::atomic<std::uint32_t> attention{kQuiet};  // relaxed: a hint; what is to be seen is under the page heap's lock
+  void want_attention() {
+    if (attention.load(std::memory_order_relaxed) == kQuiet) attention.store(kWanted, std::memory_order_relaxed);
   }
 };
 
@@ -80,9 +89,9 @@ class PageHeap {
   void give(ExtentIndex extent) FM_EXCLUDES(mutex_);
 
   // The same of a large object: it is marked, and counted. give_large() is false for an extent that is none, or not of
-  // that region.
+  // that region. `aside`: what it was lies in memory that nothing is taken from.
   ExtentIndex take_large(std::uint32_t granules, std::uint32_t align) FM_EXCLUDES(mutex_);
-  bool give_large(ExtentIndex extent, std::uint16_t region) FM_EXCLUDES(mutex_);
+  bool give_large(ExtentIndex extent, std::uint16_t region, bool aside = false) FM_EXCLUDES(mutex_);
 
   // A large object, in place: false when what follows is not free, or a limit would be passed.
   bool extend(ExtentIndex extent, std::uint32_t granules) FM_EXCLUDES(mutex_);
@@ -140,6 +149,17 @@ class PageHeap {
   void lay_absent(ExtentIndex extent) FM_EXCLUDES(mutex_);
   void lay_free(ExtentIndex extent, bool clean) FM_EXCLUDES(mutex_);
 
+  // ---- memory that is detached ----
+
+  // The region's free extents leave the lists, counted as used: nothing is taken from them until resume(). `slabs`: heads
+  // of its slabs, which are their bins' to set aside. in_motion: extents that are neither, yet.
+  struct Found {
+    unsigned slabs;
+    unsigned in_motion;
+  };
+  Found set_aside(ExtentIndex first, std::uint32_t granules, std::span<ExtentIndex> slabs) FM_EXCLUDES(mutex_);
+  void resume(ExtentIndex first, std::uint32_t granules) FM_EXCLUDES(mutex_);
+
   // ---- limits and counts ----
 
   // Bytes that the node may still take from its backing.
@@ -156,6 +176,34 @@ class PageHeap {
   Bytes books() const { return Bytes{books_.load(std::memory_order_relaxed)}; }
   unsigned regions() const { return regions_.load(std::memory_order_relaxed); }
   PageHeapCounts counts() FM_EXCLUDES(mutex_);
+  // Granules of the largest extent that could be taken now, its first one on a multiple of `align`.
+  std::uint32_t largest(std::uint32_t align) FM_EXCLUDES(mutex_);
+
+  // ---- watermarks, and what is idle: core/watermarks.h in bytes ----
+
+  Bytes free() const FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return Bytes{free_granules() * kGranule};
+  }
+  void set_watermarks(Bytes low, Bytes high) FM_EXCLUDES(mutex_);
+  void ask_for_growth_below(Bytes free) FM_EXCLUDES(mutex_);
+  Watermarks watermarks() const FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return marks_;
+  }
+  Watermarks::Seen take_crossings() FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return marks_.take(free_granules());
+  }
+  // The least bytes that were free since begin_idle_period().
+  Bytes least_free() const FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return Bytes{std::min(marks_.least(), free_granules()) * kGranule};
+  }
+  void begin_idle_period() FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    marks_.forget_least(free_granules());
+  }
   const LargeCounts& large() const { return large_; }
   void reset_large() FM_EXCLUDES(mutex_);  // but for what is in use
 
@@ -168,6 +216,7 @@ class PageHeap {
   }
   FreeExtents& lists_of(ExtentKind kind) FM_REQUIRES(mutex_) { return kind == ExtentKind::kFree ? free_ : absent_; }
   void claim(ExtentIndex first, std::uint32_t granules, std::uint32_t clean) FM_REQUIRES(mutex_);
+  ExtentIndex take_warm(std::uint32_t granules) FM_REQUIRES(mutex_);
   ExtentIndex take_locked(std::uint32_t granules, std::uint32_t align) FM_REQUIRES(mutex_);
   void mark_large(ExtentIndex extent) FM_REQUIRES(mutex_);
   void cool() FM_REQUIRES(mutex_);
@@ -186,6 +235,13 @@ class PageHeap {
   bool in_region(ExtentIndex i, std::uint16_t region) const {
     return (*extents_)[i].region.load(std::memory_order_relaxed) == region;
   }
+  std::size_t free_granules() const FM_REQUIRES(mutex_) {
+    return held_.load(std::memory_order_relaxed) - used_.load(std::memory_order_relaxed);
+  }
+  // Not when memory comes: who grows the node for an object takes it at once.
+  void look_at_marks() FM_REQUIRES(mutex_) {
+    if (marks_.look(free_granules())) account_->want_attention();
+  }
   bool charge(std::uint32_t granules) FM_REQUIRES(mutex_);
   bool within_limit(std::uint32_t granules) const FM_REQUIRES(mutex_);
 
@@ -198,6 +254,7 @@ class PageHeap {
   // The large object that was given back last: who wants as much next has it, without a search and without cutting and
   // joining. In no list; whoever must see all that is free cools it first.
   ExtentIndex warm_ FM_GUARDED_BY(mutex_) = kNoExtent;
+  Watermarks marks_ FM_GUARDED_BY(mutex_);
   std::size_t not_taken_away_ FM_GUARDED_BY(mutex_) = 0;  // bytes held when the limit was set, and since
 
   // Written under mutex_; relaxed: readers tolerate stale.

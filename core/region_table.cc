@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "core/region_table.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace fastmem::core {
+namespace {
 
-RegionNumber RegionTable::add(const Region& region, unsigned node, std::uint32_t unit) {
+bool in_one_run(std::span<const Iova> pages, Bytes page_size) {
+  for (std::size_t i = 1; i < pages.size(); ++i) {
+    if (pages[i].rep != pages[i - 1].rep + page_size.rep) return false;
+  }
+  return !pages.empty();
+}
+
+}  // namespace
+
+RegionNumber RegionTable::add(const Region& region, unsigned node, std::uint32_t unit, const BroughtIovas* brought) {
   const LockGuard guard(mutex_);
   const RegionNumber highest = highest_.load(std::memory_order_relaxed);
   unsigned number = 1;
@@ -22,17 +33,38 @@ RegionNumber RegionTable::add(const Region& region, unsigned node, std::uint32_t
   info.unit = unit;
   info.pinned.store(false, std::memory_order_relaxed);
   info.page_shift = static_cast<unsigned>(std::countr_zero(region.page_size.rep));
+  info.table = nullptr;
   info.iova.store(IovaState::kUnknown, std::memory_order_relaxed);
+  info.owner.store(brought != nullptr ? Owner::kCaller : Owner::kBacking, std::memory_order_relaxed);
+  if (brought != nullptr && !know(info, *brought)) return kNoRegion;
   info.present.store(true, std::memory_order_release);
   if (number > highest) highest_.store(static_cast<RegionNumber>(number), std::memory_order_release);
   return static_cast<RegionNumber>(number);
 }
 
+// IOVAs that came with the memory. false: no memory for their table.
+bool RegionTable::know(RegionInfo& info, const BroughtIovas& brought) {
+  if (brought.same_as_addresses) {
+    info.run = Iova{reinterpret_cast<std::uintptr_t>(info.region.base)};
+    info.iova.store(IovaState::kOneRun, std::memory_order_release);
+  } else if (in_one_run(brought.pages, info.region.page_size)) {
+    info.run = brought.pages[0];
+    info.iova.store(IovaState::kOneRun, std::memory_order_release);
+  } else if (!brought.pages.empty()) {
+    info.table = static_cast<Iova*>(arena_->take(Bytes{brought.pages.size_bytes()}));
+    if (info.table == nullptr) return false;
+    std::copy(brought.pages.begin(), brought.pages.end(), info.table);
+    info.iova.store(IovaState::kTable, std::memory_order_release);
+  }
+  return true;
+}
+
 void RegionTable::remove(RegionNumber number) {
   const LockGuard guard(mutex_);
   RegionInfo& info = (*this)[number];
-  if (info.iova.load(std::memory_order_relaxed) == IovaState::kTable) {
+  if (info.table != nullptr) {
     arena_->recycle(info.table, Bytes{info.region.size / info.region.page_size * sizeof(Iova)});
+    info.table = nullptr;
   }
   info.iova.store(IovaState::kUnknown, std::memory_order_relaxed);
   info.present.store(false, std::memory_order_relaxed);
@@ -59,6 +91,20 @@ Iova RegionTable::iova_of(RegionNumber number, const void* p, Backing& backing, 
   }
 }
 
+Result<std::span<const Iova>> RegionTable::pages_of(RegionNumber number, Backing& backing) {
+  RegionInfo& info = (*this)[number];
+  Error error;
+  if (iova_of(number, info.region.base, backing, error) == kBadIova) return error;
+  const std::size_t pages = info.region.size / info.region.page_size;
+  if (info.table == nullptr) {  // one run: it gets a table all the same, so that there is one when the region goes
+    auto* const table = static_cast<Iova*>(arena_->take(Bytes{pages * sizeof(Iova)}));
+    if (table == nullptr) return make_error(ErrorCode::kNoMemory, "no memory for a table of %zu IOVAs", pages);
+    for (std::size_t i = 0; i < pages; ++i) table[i] = Iova{info.run.rep + i * info.region.page_size.rep};
+    info.table = table;
+  }
+  return std::span<const Iova>(info.table, pages);
+}
+
 // What was unavailable may be there by now (a right granted, a limit raised): it is asked again each time.
 Error RegionTable::ask(RegionInfo& info, Backing& backing) {
   const std::size_t pages = info.region.size / info.region.page_size;
@@ -67,10 +113,7 @@ Error RegionTable::ask(RegionInfo& info, Backing& backing) {
   if (table == nullptr) return make_error(ErrorCode::kNoMemory, "no memory for a table of %zu IOVAs", pages);
   Region region = info.region;  // the backing may change it: only what comes of the first answer stays
   const Error error = backing.iova(region, {table, pages});
-  bool one_run = true;
-  for (std::size_t i = 1; error.ok() && i < pages && one_run; ++i) {
-    one_run = table[i].rep == table[i - 1].rep + info.region.page_size.rep;
-  }
+  const bool one_run = error.ok() && in_one_run({table, pages}, info.region.page_size);
   const LockGuard guard(mutex_);
   const IovaState before = info.iova.load(std::memory_order_relaxed);
   const bool answered_meanwhile = before == IovaState::kOneRun || before == IovaState::kTable;
@@ -98,7 +141,8 @@ Error RegionTable::renew(RegionNumber number, Bytes offset, Bytes size, Backing&
   part.base = static_cast<std::byte*>(part.base) + offset.rep;
   part.size = size;
   const bool one_run = is_one_run(number);
-  Iova* table = one_run ? static_cast<Iova*>(arena_->take(table_bytes)) : info.table;
+  const bool fresh = info.table == nullptr;  // pages_of() may have made one of a run, too
+  Iova* const table = fresh ? static_cast<Iova*>(arena_->take(table_bytes)) : info.table;
   if (table == nullptr) return make_error(ErrorCode::kNoMemory, "no memory for a table of %zu IOVAs", pages);
   Iova* const first = table + offset / page;
   const Error error = backing.iova(part, {first, size / page});
@@ -108,13 +152,14 @@ Error RegionTable::renew(RegionNumber number, Bytes offset, Bytes size, Backing&
     stays = first[i].rep == info.run.rep + offset.rep + i * page.rep;
   }
   if (stays || !error.ok()) {
-    arena_->recycle(table, table_bytes);
+    if (fresh) arena_->recycle(table, table_bytes);
     return error;
   }
   for (std::size_t i = 0; i < pages; ++i) {
     if (table + i < first || table + i >= first + size / page) table[i] = Iova{info.run.rep + i * page.rep};
   }
   const LockGuard guard(mutex_);
+  if (info.table != nullptr) arena_->recycle(info.table, table_bytes);  // pages_of() had been asked
   info.table = table;
   info.iova.store(IovaState::kTable, std::memory_order_release);
   return {};

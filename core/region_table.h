@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 
 #include "core/arena.h"
 #include "platform/backing.h"
@@ -22,24 +23,39 @@ inline constexpr RegionNumber kNoRegion{0};
 
 enum class IovaState : std::uint8_t { kUnknown, kOneRun, kTable, kUnavailable };
 
+enum class Owner : std::uint8_t {
+  kBacking,  // it came from the backing, and goes back there
+  kCaller,   // the user brought it, and takes it away
+  kAside,    // the same, and nothing is allocated from it now
+};
+
+// How devices see memory that its user brought.
+struct BroughtIovas {
+  std::span<const Iova> pages;     // one for each page
+  bool same_as_addresses = false;  // without pages: an IOVA is the address
+};
+
 struct RegionInfo {
   Region region;
   unsigned node;  // index among the heap's nodes
   unsigned page_shift;
-  std::uint32_t unit;  // granules that its pages come and go by; 0: only all of them
+  std::uint32_t unit;         // granules that its pages come and go by; 0: only all of them
   std::atomic<bool> pinned;   // relaxed: its pages stay, for their addresses were told and they are small
   std::atomic<bool> present;  // release: publishes region, node and page_shift; pairs with Heap::release_free_regions()
   std::atomic<IovaState> iova;  // release: publishes run and table; pairs with RegionTable::iova_of()
   Iova run;                     // kOneRun: of the first byte
-  Iova* table;                  // kTable: of each page
+  Iova* table;                  // of each page: kTable, or pages_of() was asked
+  std::atomic<Owner> owner;     // writer: under Heap::admin_. relaxed: a hint for who does not hold it
 };
 
 class RegionTable {
  public:
   explicit RegionTable(Arena* arena) : arena_(arena) {}
 
-  // kNoRegion: no memory for the entry, or 65,535 are in use. `unit`: as RegionInfo has it.
-  RegionNumber add(const Region& region, unsigned node, std::uint32_t unit = 0) FM_EXCLUDES(mutex_);
+  // `unit`: as RegionInfo has it. `brought`: by the heap's user, with the IOVAs that are known; nullptr: it is the
+  // backing's. kNoRegion: no memory for the entry or its IOVAs, or 65,535 are in use.
+  RegionNumber add(const Region& region, unsigned node, std::uint32_t unit = 0, const BroughtIovas* brought = nullptr)
+      FM_EXCLUDES(mutex_);
   void remove(RegionNumber number) FM_EXCLUDES(mutex_);
 
   RegionInfo& operator[](RegionNumber number) { return chunks_[number / kChunk][number % kChunk]; }
@@ -54,6 +70,8 @@ class RegionTable {
   }
   // Part of the region has other pages than before; nobody has any of it yet.
   Error renew(RegionNumber number, Bytes offset, Bytes size, Backing& backing) FM_EXCLUDES(mutex_);
+  // One IOVA for each page, which stay until the region goes; for the one caller at a time that tells listeners.
+  Result<std::span<const Iova>> pages_of(RegionNumber number, Backing& backing) FM_EXCLUDES(mutex_);
   bool is_one_run(RegionNumber number) {
     return (*this)[number].iova.load(std::memory_order_acquire) == IovaState::kOneRun;
   }
@@ -65,6 +83,7 @@ class RegionTable {
   static constexpr unsigned kChunk = 256;
 
   Error ask(RegionInfo& info, Backing& backing) FM_EXCLUDES(mutex_);
+  bool know(RegionInfo& info, const BroughtIovas& brought) FM_REQUIRES(mutex_);
 
   Mutex mutex_{LockRank::kRegionTable};
   Arena* arena_;

@@ -10,8 +10,9 @@ namespace fastmem::core {
 
 inline constexpr unsigned kZero = 1;        // every byte asked for reads 0
 inline constexpr unsigned kStrict = 2;      // never another node than the one asked
+inline constexpr unsigned kAnyKind = 4;     // what any node holds comes before more of the one asked
 inline constexpr unsigned kContiguous = 8;  // one run in IOVA space, checked page by page
-inline constexpr unsigned kKnownFlags = kZero | kStrict | kContiguous;
+inline constexpr unsigned kKnownFlags = kZero | kStrict | kAnyKind | kContiguous;
 
 struct Request {
   std::size_t size = 0;

@@ -153,7 +153,7 @@ constexpr ClassId class_of(Profile profile, std::size_t size) {
 // nothing, and the entry for size 0 is kNoClass, whose caches are always empty. Entries are in words of a row of
 // caches.
 struct SizeTable {
-  static constexpr unsigned kWordsPerClass = 4;
+  static constexpr unsigned kWordsPerClass = 32 / sizeof(void*);
   static constexpr std::size_t kSmallMost = kQuartersFrom;
   static constexpr unsigned kSmallShift = 3;
   static constexpr unsigned kLargeShift = 9;  // above kSmallMost every class size is a multiple of 512

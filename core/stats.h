@@ -80,6 +80,18 @@ struct NodeStats {
   unsigned regions = 0;
 };
 
+// Of a node, or summed over the nodes of a kind.
+struct KindStats {
+  std::uint64_t sent_elsewhere = 0;     // asked here, served by another
+  std::uint64_t served_for_others = 0;  // asked of another, served here
+  Bytes backing;
+  Bytes slabs;
+  Bytes free;
+  Bytes limit;  // the least
+  unsigned regions = 0;
+  unsigned nodes = 0;
+};
+
 // Of a node, or of all.
 struct MemoryStats {
   Bytes total;  // held

@@ -62,6 +62,16 @@ class Backing {
   // The smallest region and the step between sizes: kRegionUnit, or the page size where that is larger. Constant.
   virtual Bytes region_unit() const = 0;
 
+  // The same for one node, where its memory comes in larger steps than another's. Constant; at least region_unit().
+  virtual Bytes region_unit_of(NodeId /*node*/) const { return region_unit(); }
+
+  // Whether memory that the heap's user brings may become a region of this node. An error says why not. Changes nothing:
+  // such a region is never released: whoever brought it takes it away again.
+  virtual Error adopt(const Region& region) {
+    return make_error(ErrorCode::kPermission, "%s backing: the memory of node %u is its own, none can be added", name(),
+                      unsigned{region.node.rep});
+  }
+
   // Whether the child of a fork may ask for memory, too. Constant.
   virtual bool inherited_by_fork() const { return true; }
 

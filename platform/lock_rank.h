@@ -9,11 +9,15 @@ namespace fastmem {
 
 enum class LockRank : std::uint8_t {
   kDefaultHeap,  // one thread makes the default heap; the DPDK heap comes and goes
+  kHeapNames,    // which heap has which name
   kHeapList,     // which heaps exist in this process
   kSlotTable,    // which thread has which slot
+  kMaintain,     // one heap's callbacks and its maintaining thread
   kHeapAdmin,    // one heap's configuration changes, reserve, trim
   kStats,        // one heap's statistics are read, or their baselines set
+  kZones,        // one heap's named zones
   kGrowth,       // one thread at a time grows a node
+  kListeners,    // a region comes or goes, and who listens is told
   kRefusal,      // why a node did not grow
   kBacking,      // a backing's own books
   kRegionTable,  // one heap's regions and their IOVAs

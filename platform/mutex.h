@@ -41,6 +41,13 @@ class FM_CAPABILITY("mutex") Mutex {
     lock_order::will_take(rank_);
     take();
   }
+  bool try_lock() FM_TRY_ACQUIRE(true) {
+    std::uint32_t free_word = 0;
+    // acquire: as take()
+    if (!word_.compare_exchange_strong(free_word, thread_id(), std::memory_order_acquire)) return false;
+    lock_order::will_take(rank_);
+    return true;
+  }
   void unlock() FM_RELEASE() {
     lock_order::gave(rank_);
     give();

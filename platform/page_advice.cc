@@ -26,24 +26,23 @@ class Sentence {
   std::size_t length_ = 0;
 };
 
-// The file that sets the pool's size: of one node where that matters.
 void add_pool_command(Sentence& sentence, const HugePages& pages, const NodePool* on_node, std::size_t wanted) {
-  const std::size_t kib = pages.page_size / kKiB;
-  if (on_node != nullptr) {
-    sentence.add("echo %zu | sudo tee /sys/devices/system/node/node%u/hugepages/hugepages-%zukB/nr_hugepages", wanted,
-                 unsigned{on_node->node.rep}, kib);
-  } else if (pages.page_size == kMiB * 2) {
-    sentence.add("echo %zu | sudo tee /proc/sys/vm/nr_hugepages", wanted);
-  } else {
-    sentence.add("echo %zu | sudo tee /sys/kernel/mm/hugepages/hugepages-%zukB/nr_hugepages", wanted, kib);
-  }
+  sentence.add("%s", pool_command(pages, on_node, wanted).text);
   if (pages.page_size == kGiB) sentence.add(" (or boot with hugepagesz=1G hugepages=%zu)", wanted);
 }
 
 void add_limit_command(Sentence& sentence, const HugePages& pages, Bytes asked) {
   const HugeLimit& limit = pages.limit;
-  sentence.add("; this process's cgroup limits them to %s, %s in use: echo %zu | sudo tee %s",
-               size_text(limit.limit).text, size_text(limit.used).text, (limit.used + asked).rep, limit.file);
+  sentence.add("; this process's cgroup limits them to %s, %s in use: %s", size_text(limit.limit).text,
+               size_text(limit.used).text, limit_command(limit, asked).text);
+}
+
+const HugePool& pool_of(const HugePages& pages, const NodePool* on_node) {
+  return on_node != nullptr ? on_node->pool : pages.all;
+}
+
+std::size_t count_pages(const HugePages& pages, Bytes asked) {
+  return asked / pages.page_size + (asked.rep % pages.page_size.rep == 0 ? 0 : 1);
 }
 
 }  // namespace
@@ -64,8 +63,50 @@ SizeText size_text(Bytes size) {
   return out;
 }
 
+// The file that sets the pool's size: of one node where that matters.
+CommandText pool_command(const HugePages& pages, const NodePool* on_node, std::size_t wanted) {
+  CommandText out;
+  const std::size_t kib = pages.page_size / kKiB;
+  if (on_node != nullptr) {
+    std::snprintf(out.text, sizeof(out.text),
+                  "echo %zu | sudo tee /sys/devices/system/node/node%u/hugepages/hugepages-%zukB/nr_hugepages", wanted,
+                  unsigned{on_node->node.rep}, kib);
+  } else if (pages.page_size == kMiB * 2) {
+    std::snprintf(out.text, sizeof(out.text), "echo %zu | sudo tee /proc/sys/vm/nr_hugepages", wanted);
+  } else {
+    std::snprintf(out.text, sizeof(out.text),
+                  "echo %zu | sudo tee /sys/kernel/mm/hugepages/hugepages-%zukB/nr_hugepages", wanted, kib);
+  }
+  return out;
+}
+
+CommandText limit_command(const HugeLimit& limit, Bytes asked) {
+  CommandText out;
+  std::snprintf(out.text, sizeof(out.text), "echo %zu | sudo tee %s", (limit.used + asked).rep, limit.file);
+  return out;
+}
+
+CommandText transparent_command() { return {"echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled"}; }
+
+PoolGoal find_pool_goal(const HugePages& pages, Bytes asked, NodeId node) {
+  PoolGoal goal;
+  goal.on_node = node == kAnyNode || pages.nodes <= 1 ? nullptr : pages.find(node);
+  const HugePool& pool = pool_of(pages, goal.on_node);
+  const std::size_t wanted = count_pages(pages, asked);
+  const std::size_t available = pool.free - std::min(pool.free, pages.all.reserved);
+  goal.pages = pool.total + (wanted > available ? wanted - available : wanted);
+  return goal;
+}
+
 Error check_huge_pages_exist(const HugePages& pages) {
   const SizeText size = size_text(pages.page_size);
+  if (pages.unreadable) {
+    return make_error(
+        ErrorCode::kUnsupported,
+        "%s hugetlb pages: the files below /sys/kernel/mm/hugepages are there but cannot be read; look at "
+        "the number of open files (ulimit -n), and at the rights of this process",
+        size.text);
+  }
   if (!pages.supported) {
     return make_error(ErrorCode::kUnsupported,
                       "%s hugetlb pages: this processor or kernel has none; choose another page kind", size.text);
@@ -85,9 +126,10 @@ Error check_huge_pages_exist(const HugePages& pages) {
 }
 
 Error explain_no_huge_pages(const HugePages& pages, Bytes asked, NodeId node) {
-  const std::size_t wanted = (asked.rep + pages.page_size.rep - 1) / pages.page_size.rep;
-  const NodePool* const on_node = node == kAnyNode || pages.nodes <= 1 ? nullptr : pages.find(node);
-  const HugePool& pool = on_node != nullptr ? on_node->pool : pages.all;
+  const std::size_t wanted = count_pages(pages, asked);
+  const PoolGoal goal = find_pool_goal(pages, asked, node);
+  const NodePool* const on_node = goal.on_node;
+  const HugePool& pool = pool_of(pages, on_node);
   Sentence sentence;
   sentence.add("%zu hugetlb page%s of %s asked", wanted, wanted == 1 ? "" : "s", size_text(pages.page_size).text);
   if (on_node != nullptr) sentence.add(" on node %u", unsigned{node.rep});
@@ -108,17 +150,14 @@ Error explain_no_huge_pages(const HugePages& pages, Bytes asked, NodeId node) {
         "; the kernel refused them even so: somebody else had them a moment ago, or the cpuset forbids the node");
     return sentence.error(ErrorCode::kNoMemory);
   }
-  const std::size_t reserved = pages.all.reserved;
-  const std::size_t available = pool.free - std::min(pool.free, reserved);
   sentence.add("; enlarge the pool: ");
-  add_pool_command(sentence, pages, on_node, pool.total + (wanted > available ? wanted - available : wanted));
+  add_pool_command(sentence, pages, on_node, goal.pages);
   return sentence.error(ErrorCode::kNoMemory);
 }
 
 Error explain_no_transparent_pages() {
-  return make_error(ErrorCode::kUnsupported,
-                    "transparent huge pages are off; turn them on: echo madvise | sudo tee "
-                    "/sys/kernel/mm/transparent_hugepage/enabled");
+  return make_error(ErrorCode::kUnsupported, "transparent huge pages are off; turn them on: %s",
+                    transparent_command().text);
 }
 
 Error explain_cannot_lock(Bytes asked, Bytes locked_limit, const char* why) {

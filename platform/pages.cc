@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "platform/pages.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -81,6 +83,7 @@ void read_limits(PageInventory& inventory, const char* root) {
   std::size_t soft = 0;
   while (const char* line = lines.next()) {  // "unlimited" is no number and leaves the field as it is
     if (std::sscanf(line, "Max locked memory %zu", &soft) == 1) inventory.locked_limit = Bytes{soft};
+    if (std::sscanf(line, "Max data size %zu", &soft) == 1) inventory.data_limit = Bytes{soft};
     if (std::sscanf(line, "Max address space %zu", &soft) == 1) inventory.address_limit = Bytes{soft};
   }
 }
@@ -107,7 +110,10 @@ HugePages read_huge_pages(Bytes page_size, const char* root) {
   pages.page_size = page_size;
   const FilePath directory("%s/sys/kernel/mm/hugepages/hugepages-%zukB", root, page_size / kKiB);
   pages.supported = read_number(FilePath("%s/nr_hugepages", directory.c_str())).has_value();
-  if (!pages.supported) return pages;
+  if (!pages.supported) {
+    pages.unreadable = access(directory.c_str(), F_OK) == 0;
+    return pages;
+  }
   pages.all = read_pool(directory.c_str());
   pages.overcommit = count_in(directory.c_str(), "nr_overcommit_hugepages");
   read_pools_of_nodes(pages, root);

@@ -28,7 +28,8 @@ struct NodePool {
 // The hugetlb pages of one size.
 struct HugePages {
   Bytes page_size;
-  bool supported = false;  // by processor and kernel
+  bool supported = false;   // by processor and kernel
+  bool unreadable = false;  // perhaps they are, but the kernel's files cannot be read: no file left to open, say
   HugePool all;
   std::size_t overcommit = 0;  // how far the pool may grow on demand, in pages
   unsigned nodes = 0;          // entries in of_node
@@ -52,6 +53,7 @@ struct PageInventory {
   Bytes locked_limit = kUnlimited;   // RLIMIT_MEMLOCK; kUnlimited for those who may lock anyway
   Bytes address_limit = kUnlimited;  // RLIMIT_AS
   Bytes address_used;                // what counts against it
+  Bytes data_limit = kUnlimited;     // RLIMIT_DATA: everything private and writable counts
 };
 
 // `root` is put before every path, for tests.

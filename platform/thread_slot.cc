@@ -16,6 +16,8 @@ namespace {
 
 __thread bool t_ending [[gnu::tls_model("initial-exec")]] = false;  // its destructor ran: never claims again
 
+__thread const char* t_callback_of [[gnu::tls_model("initial-exec")]] = nullptr;
+
 constexpr unsigned kWords = kMaxSlots / 64;
 
 struct SlotTable {
@@ -69,7 +71,7 @@ unsigned choose_slot() FM_REQUIRES(g_table.mutex) {
 
 SlotId claim_thread_slot() {
   if (t_slot_offset != 0) return thread_slot();
-  if (t_ending || g_table.free_slots.load(std::memory_order_relaxed) == 0) return kNoSlot;
+  if (t_ending || t_callback_of != nullptr || g_table.free_slots.load(std::memory_order_relaxed) == 0) return kNoSlot;
   const LockGuard guard(g_table.mutex);
   if (!g_table.has_key) {
     if (pthread_key_create(&g_table.key, on_thread_exit) != 0) return kNoSlot;
@@ -91,6 +93,18 @@ void wish_for_slots(SlotWish wish, SlotId last_reserved) {
   g_table.wish = wish;
   g_table.reserved = wish != nullptr ? last_reserved.rep : 0;
 }
+
+CallbackScope::CallbackScope(const char* whose) : slot_offset_(t_slot_offset), outer_(t_callback_of) {
+  t_callback_of = whose;
+  t_slot_offset = 0;
+}
+
+CallbackScope::~CallbackScope() {
+  t_slot_offset = slot_offset_;
+  t_callback_of = outer_;
+}
+
+const char* callback_owner() { return t_callback_of; }
 
 void set_slot_exit_hook(SlotExitHook hook) { g_table.hook.store(hook, std::memory_order_release); }
 

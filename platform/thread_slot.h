@@ -35,6 +35,22 @@ void wish_for_slots(SlotWish wish, SlotId last_reserved);
 using SlotExitHook = void (*)(SlotId slot);
 void set_slot_exit_hook(SlotExitHook hook);
 
+// While one lives its thread has no slot and claims none: every call into a heap takes its slow twin, which refuses it.
+// `whose`: the callback's owner, for messages.
+class CallbackScope {
+ public:
+  explicit CallbackScope(const char* whose);
+  CallbackScope(const CallbackScope&) = delete;
+  CallbackScope& operator=(const CallbackScope&) = delete;
+  ~CallbackScope();
+
+ private:
+  std::uint32_t slot_offset_;
+  const char* outer_;
+};
+// Whose callback the calling thread is in; nullptr: in none.
+const char* callback_owner();
+
 // Around fork: the table is held while the process splits; in the child only the calling thread keeps its slot.
 void lock_slots_for_fork();
 void unlock_slots_after_fork();

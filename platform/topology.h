@@ -31,6 +31,9 @@ class Topology {
   // The node of the CPU that the caller runs on; any thread, a few nanoseconds, no locks.
   virtual NodeId current_node() const = 0;
 
+  // The name of a kind of memory (platform/types.h). nullptr: there is no such kind, or the nodes are just nodes.
+  virtual const char* kind_tag(unsigned /*kind*/) const { return nullptr; }
+
   // CPUs this process may run on.
   virtual unsigned cpus() const = 0;
 };

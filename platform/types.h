@@ -27,6 +27,24 @@ using Iova = Id<struct IovaTag, std::uint64_t>;     // an address as a device se
 inline constexpr NodeId kAnyNode{0xffff};           // "the calling thread's node, then the nearest that has memory"
 inline constexpr Iova kBadIova{~std::uint64_t{0}};  // never a valid device address
 
+// Where a heap has several kinds of memory on each machine node (backends/kinds/), kind k on machine node n is the place
+// k * 1024 + n. Kind 0 is the default one: its places are the machine's nodes themselves. No machine has a node 1023, so
+// k * 1024 + 1023 is free to mean "kind k, on the calling thread's node first".
+inline constexpr unsigned kPlacesPerKind = 1024;
+inline constexpr unsigned kMostKinds = 63;  // the number of one more would make kAnyNode
+inline constexpr unsigned kCallersNode = kPlacesPerKind - 1;
+
+constexpr NodeId place_of(unsigned kind, unsigned machine_node) {
+  return NodeId{static_cast<std::uint16_t>(kind * kPlacesPerKind + machine_node)};
+}
+constexpr unsigned kind_of(NodeId place) { return place.rep / kPlacesPerKind; }
+constexpr NodeId machine_node_of(NodeId place) {
+  return NodeId{static_cast<std::uint16_t>(place.rep % kPlacesPerKind)};
+}
+constexpr bool means_callers_node(NodeId place) {
+  return place.rep % kPlacesPerKind == kCallersNode && place != kAnyNode;
+}
+
 // A number of bytes. Converts from and to integers only when asked to.
 struct Bytes {
   constexpr Bytes() = default;

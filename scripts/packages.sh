@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # packages.sh [--check | --quiet] [--no-dpdk] [COMMAND]: installs the Debian packages that COMMAND of ./run needs
 # (without COMMAND: all), as far as they are missing. --check only names them; --quiet is silent when
-# there is nothing to do. DPDK is optional: it comes with all, unless --no-dpdk says otherwise.
+# there is nothing to do. DPDK and liburing are optional: they come with all, DPDK unless --no-dpdk says otherwise.
 set -euo pipefail
 
 build=(bazel-bootstrap g++ pkg-config python3 libnuma-dev libhwloc-dev doctest-dev)
@@ -10,7 +10,8 @@ show=(gnuplot-nox sqlite3 xz-utils)
 peers=(libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4)
 clang=(clang-14 libclang-rt-14-dev)
 dpdk=(libdpdk-dev dpdk-dev iproute2)
-optional=(cmake shellcheck) # used when they are there
+uring=(liburing-dev)
+optional=(cmake shellcheck g++-multilib) # used when they are there
 
 mode=install
 while [ $# -gt 0 ]; do
@@ -29,7 +30,7 @@ case ${1:-all} in
   fuzz) wanted=("${build[@]}" "${clang[@]}") ;;
   lint) wanted=("${build[@]}" "${clang[@]}" git clang-format-14 clang-tidy-14) ;;
   all)
-    wanted=("${build[@]}" "${dpdk[@]}" "${show[@]}" "${peers[@]}" "${clang[@]}" git clang-format-14 clang-tidy-14
+    wanted=("${build[@]}" "${dpdk[@]}" "${uring[@]}" "${show[@]}" "${peers[@]}" "${clang[@]}" git clang-format-14 clang-tidy-14
       "${optional[@]}")
     ;;
   *) echo "packages.sh: no such command: $1" >&2; exit 2 ;;

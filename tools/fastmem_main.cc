@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "api/fastmem.h"
+#include "tools/doctor/doctor.h"
 #include "tools/record.h"
 #include "tools/replay/child.h"
 #include "tools/replay/replay.h"
@@ -14,6 +15,7 @@ namespace {
 constexpr char kUsage[] =
     "usage: fastmem COMMAND\n"
     "\n"
+    "  doctor                      what this machine can offer, and the commands for what is missing\n"
     "  record -- PROGRAM ARGS...   run a program and write a trace of its allocations\n"
     "  trace-info TRACE...         what is in a trace\n"
     "  replay TRACE...             play traces on fastmem and on other allocators, and compare\n"
@@ -36,6 +38,7 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
+    {"doctor", fastmem::tools::doctor},
     {"record", fastmem::tools::record},
     {"trace-info", fastmem::tools::trace_info},
     {"replay", fastmem::tools::replay},

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backends/standalone/iova.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 
 #include "backends/standalone/page_commit.h"
 #include "platform/address_space.h"
+#include "platform/iommu.h"
 #include "platform/log.h"
 #include "platform/page_advice.h"
 #include "platform/text_file.h"
@@ -30,9 +30,15 @@ Error not_told() {
                     "CAP_SYS_ADMIN (sudo setcap cap_sys_admin+ep PROGRAM), or use IOVA mode va behind an IOMMU");
 }
 
+Error no_file_left() {
+  return make_error(ErrorCode::kNoMemory,
+                    "IOVA unavailable: no file left to open for /proc/self/pagemap; close some, or raise the limit: "
+                    "ulimit -n $(ulimit -Hn)");
+}
+
 class Pagemap {
  public:
-  explicit Pagemap(const char* path) : fd_(open(path, O_RDONLY | O_CLOEXEC)) {}
+  explicit Pagemap(const char* path) : fd_(open(path, O_RDONLY | O_CLOEXEC)), why_closed_(fd_ < 0 ? errno : 0) {}
   Pagemap(const Pagemap&) = delete;
   Pagemap& operator=(const Pagemap&) = delete;
   ~Pagemap() {
@@ -56,7 +62,7 @@ class Pagemap {
 
  private:
   Error fill(std::uint64_t page) {
-    if (fd_ < 0) return not_told();
+    if (fd_ < 0) return why_closed_ == EMFILE || why_closed_ == ENFILE ? no_file_left() : not_told();
     const auto got = pread(fd_, entries_, sizeof(entries_), static_cast<off_t>(page * sizeof(entries_[0])));
     if (got < static_cast<ssize_t>(sizeof(entries_[0]))) return not_told();
     first_ = page;
@@ -65,6 +71,7 @@ class Pagemap {
   }
 
   int fd_;
+  int why_closed_;
   std::uint64_t first_ = 0;
   std::size_t filled_ = 0;
   std::uint64_t entries_[256];
@@ -89,14 +96,7 @@ Error check_frames_readable(const char* pagemap) {
   return Pagemap(pagemap).look_up(reinterpret_cast<std::uintptr_t>(&present), physical);
 }
 
-bool iommu_is_there(const char* root) {
-  DIR* const groups = opendir(FilePath("%s/sys/kernel/iommu_groups", root).c_str());
-  if (groups == nullptr) return false;
-  bool found = false;
-  while (const dirent* const entry = readdir(groups)) found = found || entry->d_name[0] != '.';
-  closedir(groups);
-  return found;
-}
+bool iommu_is_there(const char* root) { return read_iommu(root).groups != 0; }
 
 Error read_physical(const void* base, Bytes page_size, std::span<Iova> pages, const char* pagemap) {
   Pagemap map(pagemap);

@@ -13,6 +13,7 @@
 
 #include "platform/address_space.h"
 #include "platform/log.h"
+#include "platform/mapping_advice.h"
 #include "platform/node_binding.h"
 #include "platform/page_advice.h"
 
@@ -47,12 +48,6 @@ int populate_file(void* at, Bytes size, Bytes page_size, const FileBytes& file, 
   return error == EINVAL ? allocate_in_file(file, size, node) : error;  // kernels before 5.14
 }
 
-Error explain_mapping_failure(Bytes size, int error) {
-  return make_error(ErrorCode::kNoMemory, "the kernel gives no memory for %s (%s); look at %s", size_text(size).text,
-                    std::strerror(error),
-                    error == ENOMEM ? "vm.overcommit_memory, vm.max_map_count and free memory" : "ulimit -a");
-}
-
 Error explain_not_populated(Bytes size, const char* pages, int error, bool* stopped) {
   if (error == ECANCELED) {
     if (stopped != nullptr) *stopped = true;
@@ -75,9 +70,9 @@ bool map_huge(void* at, Bytes size, Bytes page_size) {
 // ---- memory comes
 
 Error commit_huge(void* at, Bytes size, Bytes page_size, NodeId node, const Populate& populate, bool* stopped) {
-  if (!map_huge(at, size, page_size)) return explain_mapping_failure(size, errno);
+  if (!map_huge(at, size, page_size)) return explain_no_mapping(size, errno);
   if (const Error error = place(at, size, node); !error.ok()) return error;
-  if (madvise(at, size.rep, MADV_DONTFORK) != 0) return explain_mapping_failure(size, errno);
+  if (madvise(at, size.rep, MADV_DONTFORK) != 0) return explain_no_mapping(size, errno);
   if (const int error = populate_private(at, size, page_size, populate); error != 0) {
     return explain_not_populated(size, "hugetlb pages", error, stopped);
   }
@@ -85,7 +80,7 @@ Error commit_huge(void* at, Bytes size, Bytes page_size, NodeId node, const Popu
 }
 
 Error commit_small(void* at, Bytes size, bool transparent, NodeId node) {
-  if (mprotect(at, size.rep, PROT_READ | PROT_WRITE) != 0) return explain_mapping_failure(size, errno);
+  if (mprotect(at, size.rep, PROT_READ | PROT_WRITE) != 0) return explain_no_mapping(size, errno);
   if (const Error error = place(at, size, node); !error.ok()) return error;
   // Advice only; a kernel without transparent huge pages refuses both.
   madvise(at, size.rep, transparent ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
@@ -101,10 +96,10 @@ Error commit_file(void* at, Bytes size, Bytes page_size, const FileBytes& file, 
                   bool* stopped) {
   if (mmap(at, size.rep, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, file.fd,
            static_cast<off_t>(file.offset)) == MAP_FAILED) {
-    return explain_mapping_failure(size, errno);
+    return explain_no_mapping(size, errno);
   }
   if (const Error error = place(at, size, node); !error.ok()) return error;
-  if (madvise(at, size.rep, MADV_DONTFORK) != 0) return explain_mapping_failure(size, errno);
+  if (madvise(at, size.rep, MADV_DONTFORK) != 0) return explain_no_mapping(size, errno);
   if (file.transparent) madvise(at, size.rep, MADV_HUGEPAGE);
   const int error = populate_file(at, size, page_size, file, node, populate);
   return error == 0 ? Error{} : explain_not_populated(size, "a file's pages", error, stopped);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/misses/main.cc -- Q: what does everything below a hit cost, how is it spread, and how long is a lock held?
 //
-//   main > hit_paths, exchange_paths, slab_paths, growth_paths, first_paths, stall_paths   the heap's calls
+//   main > hit_paths, exchange_paths, slab_paths, growth_paths, first_paths, stall_paths, ahead_paths   the heap's calls
 //        > lock_paths                                                                      Bin's and PageHeap's
 //        > report; with --costs what bench/scale_model replays
 #include <algorithm>
@@ -25,16 +25,18 @@ constexpr int kUsageError = 2;
 constexpr double kAssumedFarTimes = 2.5;  // see docs/perf.md
 
 constexpr const char* kMissesUsage =
-    R"(Usage: misses [--quick] [--pages KIND] [--costs FILE]
+    R"(Usage: misses [--quick] [--pages KIND] [--ahead] [--costs FILE]
 
   --quick          a tenth of the samples: for a first look
   --pages KIND     thp (default), auto, 1g, 2m, 4k
+  --ahead          only what growth ahead of need is worth
   --costs FILE     also write what bench/scale_model replays
 )";
 
 struct MissesOptions {
   PathPlan plan;
   std::string costs;
+  bool ahead = false;
   bool help = false;
 };
 
@@ -59,6 +61,8 @@ std::string parse_misses(int argc, char** argv, MissesOptions& options) {
     if (takes_value && ++i == argc) return option + " needs a value";
     if (option == "--quick") {
       options.plan.quick = true;
+    } else if (option == "--ahead") {
+      options.ahead = true;
     } else if (option == "--help" || option == "-h") {
       options.help = true;
     } else if (option == "--costs") {
@@ -136,8 +140,15 @@ int misses_main(const MissesOptions& options) {
   std::printf(
       "Nothing is discarded; disturbed: another task had the CPU meanwhile. Objects of 256 B, magazines of 128.\n");
 
+  if (options.ahead) {
+    const std::vector<Path> paths = ahead_paths(options.plan);
+    print_paths("one object, ns", paths);
+    print_forced(paths);
+    return EXIT_SUCCESS;
+  }
   std::vector<Path> calls;
-  for (const auto paths : {hit_paths, exchange_paths, slab_paths, growth_paths, first_paths, stall_paths}) {
+  for (const auto paths :
+       {hit_paths, exchange_paths, slab_paths, growth_paths, first_paths, stall_paths, ahead_paths}) {
     for (Path& path : paths(options.plan)) calls.push_back(std::move(path));
   }
   print_paths("one call of the heap, ns", calls);

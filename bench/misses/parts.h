@@ -44,10 +44,10 @@ class Parts {
         arena_(books_.get(), kBooks),
         map_(window_, map_table_.get()),
         extents_(extent_table_.get()),
-        pages_(&map_, &extents_, fastmem::kUnlimited),
+        pages_(&map_, &extents_, &account_, fastmem::kUnlimited),
         bin_(core::BinId{1}, &class_, {&map_, &extents_, &arena_, &budget_}, &pages_) {
     for (core::ExtentIndex g = 0; g < granules; ++g) extents_[g].region = 1;
-    pages_.add_region(0, granules, {});
+    pages_.add_region(0, granules, {}, true);
   }
 
   core::Bin& bin() { return bin_; }
@@ -99,6 +99,7 @@ class Parts {
   core::Arena arena_;
   core::PageMap map_;
   core::ExtentTable extents_;
+  core::Account account_;
   core::PageHeap pages_;
   core::CacheBudget budget_{fastmem::kUnlimited};
   core::Bin bin_;

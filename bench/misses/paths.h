@@ -28,6 +28,7 @@ std::vector<Path> slab_paths(const PathPlan& plan);
 std::vector<Path> growth_paths(const PathPlan& plan);
 std::vector<Path> first_paths(const PathPlan& plan);
 std::vector<Path> stall_paths(const PathPlan& plan);
+std::vector<Path> ahead_paths(const PathPlan& plan);
 
 // How long each function of Bin and PageHeap takes, which holds its lock from beginning to end.
 std::vector<Path> lock_paths(const PathPlan& plan);

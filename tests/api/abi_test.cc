@@ -19,7 +19,7 @@ using test::CHeap;
 
 #define AT(type, field, offset) static_assert(offsetof(type, field) == (offset), #type "." #field)
 
-static_assert(sizeof(fastmem_config_t) == 144);
+static_assert(sizeof(fastmem_config_t) == 160);
 AT(fastmem_config_t, struct_size, 0);
 AT(fastmem_config_t, version, 4);
 AT(fastmem_config_t, pages, 8);
@@ -43,6 +43,10 @@ AT(fastmem_config_t, prefault, 116);
 AT(fastmem_config_t, prefault_threads, 120);
 AT(fastmem_config_t, progress, 128);
 AT(fastmem_config_t, progress_context, 136);
+AT(fastmem_config_t, decay_ms, 144);
+AT(fastmem_config_t, pressure_some_us, 148);
+AT(fastmem_config_t, pressure_full_us, 152);
+AT(fastmem_config_t, pressure_window_us, 156);
 
 static_assert(sizeof(fastmem_segment_t) == 16);
 AT(fastmem_segment_t, iova, 0);
@@ -92,10 +96,61 @@ AT(fastmem_node_stats_t, limit, 40);
 AT(fastmem_node_stats_t, regions, 48);
 AT(fastmem_node_stats_t, node, 52);
 
+static_assert(sizeof(fastmem_memory_t) == 64);
+AT(fastmem_memory_t, node, 4);
+AT(fastmem_memory_t, base, 8);
+AT(fastmem_memory_t, size, 16);
+AT(fastmem_memory_t, page_size, 24);
+AT(fastmem_memory_t, iovas, 32);
+AT(fastmem_memory_t, pages, 40);
+AT(fastmem_memory_t, fd_offset, 48);
+AT(fastmem_memory_t, fd, 56);
+
+static_assert(sizeof(fastmem_listener_t) == 56);
+AT(fastmem_listener_t, flags, 4);
+AT(fastmem_listener_t, name, 8);
+AT(fastmem_listener_t, context, 16);
+AT(fastmem_listener_t, came, 24);
+AT(fastmem_listener_t, goes, 32);
+AT(fastmem_listener_t, may_grow, 40);
+AT(fastmem_listener_t, removed, 48);
+
+static_assert(FASTMEM_LISTEN_IOVAS == 1);
+static_assert(sizeof(fastmem_kind_t) == 40);
+AT(fastmem_kind_t, pages, 4);
+AT(fastmem_kind_t, tag, 8);
+AT(fastmem_kind_t, locked, 16);
+AT(fastmem_kind_t, node, 20);
+AT(fastmem_kind_t, flags, 24);
+AT(fastmem_kind_t, limit, 32);
+
+static_assert(sizeof(fastmem_kind_stats_t) == 64);
+AT(fastmem_kind_stats_t, sent_elsewhere, 8);
+AT(fastmem_kind_stats_t, served_for_others, 16);
+AT(fastmem_kind_stats_t, bytes_backing, 24);
+AT(fastmem_kind_stats_t, bytes_slabs, 32);
+AT(fastmem_kind_stats_t, bytes_free, 40);
+AT(fastmem_kind_stats_t, limit, 48);
+AT(fastmem_kind_stats_t, regions, 56);
+AT(fastmem_kind_stats_t, nodes, 60);
+
+static_assert(sizeof(fastmem_zone_t) == 80);
+AT(fastmem_zone_t, name, 8);
+AT(fastmem_zone_t, addr, 40);
+AT(fastmem_zone_t, len, 48);
+AT(fastmem_zone_t, iova, 56);
+AT(fastmem_zone_t, page_size, 64);
+AT(fastmem_zone_t, node, 72);
+AT(fastmem_zone_t, flags, 76);
+
+static_assert(FASTMEM_ANY_KIND == 4 && FASTMEM_KIND_ONLY_NAMED == 1 && FASTMEM_KIND_BROUGHT == 2);
+static_assert(FASTMEM_MEMORY_ZEROED == 1 && FASTMEM_MEMORY_IOVA_VA == 2 && FASTMEM_MEMORY_FORK == 4);
 static_assert(sizeof(fastmem_handle_t) == 4);
 static_assert(FASTMEM_PAGES_4K == 4 && FASTMEM_IOVA_NONE == 3 && FASTMEM_PROFILE_RFC == 1 && FASTMEM_MISUSE_ABORT == 1);
 static_assert(FASTMEM_FILES_NONE == 0 && FASTMEM_FILES_MEMFD == 1 && FASTMEM_FILES_LIST == 3);
 static_assert(FASTMEM_ZERO == 1 && FASTMEM_STRICT == 2 && FASTMEM_NODE_ANY == -1);
+static_assert(FASTMEM_BELOW_LOW == 1 && FASTMEM_ABOVE_HIGH == 2);
+static_assert(FASTMEM_PRESSURE_SOME == 1 && FASTMEM_PRESSURE_FULL == 2);
 static_assert(FASTMEM_LOG_INFO == 0 && FASTMEM_LOG_WARNING == 1 && FASTMEM_LOG_ERROR == 2);
 
 TEST_CASE("fastmem_config_init sets the documented defaults") {
@@ -123,6 +178,10 @@ TEST_CASE("fastmem_config_init sets the documented defaults") {
   CHECK(config.prefault == 0);
   CHECK(config.prefault_threads == 0);
   CHECK((config.progress == nullptr));
+  CHECK(config.decay_ms == 0);
+  CHECK(config.pressure_some_us == 200'000);
+  CHECK(config.pressure_full_us == 100'000);
+  CHECK(config.pressure_window_us == 2'000'000);
   fastmem_config_init(nullptr);  // does nothing
 }
 
@@ -157,6 +216,9 @@ TEST_CASE("statistics into structures of older and newer headers") {
   const unsigned slot = fastmem_slot();
   for (int i = 0; i < 300; ++i) REQUIRE(heap.alloc(64) != nullptr);
   check_older_sizes<fastmem_stats_t>([&](auto* s) { return fastmem_stats(heap, s); });
+  REQUIRE(fastmem_zone_reserve(heap, "zone", 1000, 0, 0, 0, FASTMEM_NODE_ANY, nullptr) == 0);
+  check_older_sizes<fastmem_zone_t>([&](auto* z) { return fastmem_zone_lookup(heap, "zone", z); });
+  check_older_sizes<fastmem_kind_stats_t>([&](auto* s) { return fastmem_stats_kind(heap, 1023, s); });
   check_older_sizes<fastmem_class_stats_t>([&](auto* s) { return fastmem_stats_class(heap, 64, s); });
   check_older_sizes<fastmem_slot_stats_t>([&](auto* s) { return fastmem_stats_slot(heap, slot, s); });
   check_older_sizes<fastmem_slot_stats_t>([&](auto* s) { return fastmem_stats_slot_class(heap, slot, 64, s); });

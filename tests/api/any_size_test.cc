@@ -109,8 +109,8 @@ TEST_CASE("validate knows objects, and a sensitive one is erased") {
   auto* const secret = static_cast<char*>(heap.alloc(100));
   std::memcpy(secret, "secret", 7);
   char local = 0;
-  for (const void* const wrong : {static_cast<const void*>(&local), static_cast<const void*>(nullptr),
-                                  static_cast<const void*>(secret + 16)}) {
+  for (const void* const wrong :
+       {static_cast<const void*>(&local), static_cast<const void*>(nullptr), static_cast<const void*>(secret + 16)}) {
     CHECK(fastmem_validate(heap, wrong, nullptr) == -EINVAL);
   }
   CHECK(fastmem_validate(heap, secret, nullptr) == 0);

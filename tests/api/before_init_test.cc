@@ -115,6 +115,25 @@ FIRST_CALL("flush", {
   return "";
 })
 FIRST_CALL("trim", { return expect(fastmem_trim(nullptr) == 0, "not 0"); })
+FIRST_CALL("trim_bytes", { return expect(fastmem_trim_bytes(nullptr, 1) == 0, "not 0"); })
+FIRST_CALL("set_floor", { return expect(fastmem_set_floor(nullptr, 0, FASTMEM_NODE_ANY) == 0, "set_floor"); })
+FIRST_CALL("set_total_limit", { return expect(fastmem_set_total_limit(nullptr, 0) == 0, "set_total_limit"); })
+FIRST_CALL("set_watermarks", {
+  return expect(fastmem_set_watermarks(nullptr, 0, FASTMEM_UNLIMITED, FASTMEM_NODE_ANY) == 0, "set_watermarks");
+})
+FIRST_CALL("on_watermark and on_pressure", {
+  fastmem_on_watermark(nullptr, nullptr, nullptr);
+  fastmem_on_pressure(nullptr, nullptr, nullptr);
+  return "";
+})
+FIRST_CALL("set_decay", {
+  fastmem_set_decay(nullptr, 100);
+  return "";
+})
+FIRST_CALL("maintain", { return expect(fastmem_maintain(nullptr, 0) == 0, "maintain"); })
+FIRST_CALL("maintainer_start", { return expect(fastmem_maintainer_start(nullptr) == 0, "maintainer_start"); })
+FIRST_CALL("maintainer_stop", { return expect(fastmem_maintainer_stop(nullptr) == 0, "maintainer_stop"); })
+FIRST_CALL("pressure", { return expect(fastmem_pressure(nullptr, FASTMEM_PRESSURE_SOME) == 0, "pressure"); })
 FIRST_CALL("reserve", { return expect(fastmem_reserve(nullptr, 1, FASTMEM_NODE_ANY) == 0, "reserve"); })
 FIRST_CALL("set_limit", {
   if (fastmem_set_limit(nullptr, 0, FASTMEM_NODE_ANY) != 0) return "set_limit";

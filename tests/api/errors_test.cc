@@ -96,6 +96,8 @@ TEST_CASE("a node that is not there") {
     CHECK_INT(fastmem_heap_alloc_bulk(heap, one, 1, 16, 0, 0, node), -ENODEV, name);
     CHECK_INT(fastmem_handle(heap, 16, 0, node, &handle), -ENODEV, name);
     CHECK_INT(fastmem_reserve(heap, 16, node), -ENODEV, name);
+    CHECK_INT(fastmem_set_floor(heap, 16, node), -ENODEV, name);
+    CHECK_INT(fastmem_set_watermarks(heap, 16, FASTMEM_UNLIMITED, node), -ENODEV, name);
     CHECK_INT(fastmem_set_limit(heap, 16, node), -ENODEV, name);
     CHECK(fastmem_get_limit(heap, node) == 0);
     fastmem_node_stats_t stats = {};

@@ -98,7 +98,7 @@ TEST_CASE("what cannot be had whole is not had at all, and the array stays as it
 TEST_CASE("numbers of objects beyond any memory are refused without a look") {
   const TestHeap heap;
   void* one = &one;
-  for (unsigned shift = 30; shift < 64; ++shift) {
+  for (unsigned shift = 30; shift < sizeof(std::size_t) * 8; ++shift) {
     INFO(shift);
     CHECK(heap->alloc_bulk(&one, std::size_t{1} << shift, kMaxSize, 0, 0, kAnyNode) == ErrorCode::kNoMemory);
   }

@@ -64,7 +64,7 @@ TEST_CASE("one run: any object is contiguous") {
 
 TEST_CASE("pages in any order: runs are counted and joined as the definition says") {
   const std::function<Iova(std::size_t)> layouts[] = {
-      [](std::size_t p) { return Iova{(std::size_t{1} << 45) - p * kPage}; },                      // all backwards
+      [](std::size_t p) { return Iova{(std::uint64_t{1} << 45) - p * kPage}; },                    // all backwards
       [](std::size_t p) { return Iova{(p / 3 * 7 + p % 3 + 1000) * kPage}; },                      // runs of three
       [](std::size_t p) { return Iova{(p ^ 1) * kPage + (std::size_t{1} << 30)}; },                // neighbours swapped
       [](std::size_t p) { return Iova{(p < 700 ? p : p + 5) * kPage + (std::size_t{1} << 30)}; },  // one gap
@@ -133,7 +133,7 @@ TEST_CASE("a region that comes again after a trim is asked anew") {
   heap->free(p);
   heap->trim();
   CHECK(heap.backing.regions() == 0);
-  heap.backing.set_iova([](std::size_t page) { return Iova{(std::size_t{1} << 45) - page * kPage}; });
+  heap.backing.set_iova([](std::size_t page) { return Iova{(std::uint64_t{1} << 45) - page * kPage}; });
   p = heap->alloc(100);
   CHECK(heap->iova_of(p) == heap.backing.expected_iova(p));
   CHECK(heap.backing.iova_calls() == 2);

@@ -192,6 +192,15 @@ TEST_CASE("trim keeps what live objects need, and no more") {
   heap.check_laws(2);
 }
 
+// A checked build stops where locks are taken out of order.
+TEST_CASE("reserve may be the first thing that a thread does") {
+  TestHeap heap(regions_of(kMiB * 16));
+  std::thread([&heap] {
+    CHECK(heap->reserve(kMiB * 4, node(0)).ok());
+    CHECK(heap->alloc(16) != nullptr);
+  }).join();
+}
+
 TEST_CASE("reserve holds at least what was asked, and counts what is there") {
   TestHeap heap(regions_of(kMiB * 4));
   CHECK(heap->reserve(Bytes{}, kAnyNode).ok());

@@ -157,6 +157,37 @@ TEST_CASE("the first question for an address brings the region's pages back") {
   check_held(heap);
 }
 
+TEST_CASE("while somebody listens memory comes and goes in whole regions") {
+  TestHeap heap(pages_of(kKiB * 64));
+  void* const live = heap->alloc(kM * 2);
+  heap->trim();
+  REQUIRE(heap.backing.discarded().rep != 0);
+  std::vector<Bytes> came;
+  MemoryListener listener;
+  listener.name = "test";
+  listener.context = &came;
+  listener.came = [](const MemoryEvent& memory, void* context) {
+    static_cast<std::vector<Bytes>*>(context)->push_back(memory.size);
+    std::memset(memory.base, 0, kM * 2);  // all of it can be used, what had been given back too
+    std::memset(static_cast<std::byte*>(memory.base) + memory.size.rep - kM, 0, kM);
+    return Error{};
+  };
+  heap.backing.refuse_restores(true);
+  CHECK(heap->add_listener(listener).code == ErrorCode::kNoMemory);
+  CHECK(came.empty());
+  heap.backing.refuse_restores(false);
+  REQUIRE(heap->add_listener(listener).ok());
+  CHECK(came.size() == 1);
+  CHECK(heap.backing.discarded() == Bytes{});
+  heap->trim();
+  CHECK(heap.backing.discarded() == Bytes{});
+  REQUIRE(heap->remove_listener("test").ok());
+  heap->trim();
+  CHECK(heap.backing.discarded().rep != 0);
+  check_held(heap);
+  heap->free(live);
+}
+
 TEST_CASE("threads allocate while others trim") {
   const TestHeap heap(pages_of(kKiB * 64));
   std::atomic<bool> stop{false};

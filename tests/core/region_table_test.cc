@@ -89,7 +89,7 @@ TEST_CASE("scattered pages: a table with an entry for each") {
     FakeBackingOptions options;
     options.page_size = page;
     TableBench b(options);
-    b.backing.set_iova([page](std::size_t p) { return Iova{(std::size_t{1} << 45) - p * page.rep}; });
+    b.backing.set_iova([page](std::size_t p) { return Iova{(std::uint64_t{1} << 45) - p * page.rep}; });
     const Region region = b.reserve(kMiB * 8);
     const RegionNumber n = b.table.add(region, 0);
     std::size_t wrong = 0;
@@ -110,6 +110,35 @@ TEST_CASE("scattered pages: a table with an entry for each") {
   }
 }
 
+TEST_CASE("all pages at once: a table of one run, too, which goes with the region") {
+  for (const bool scattered : {false, true}) {
+    CAPTURE(scattered);
+    TableBench b;
+    if (scattered) b.backing.set_iova([](std::size_t p) { return Iova{(std::size_t{1} << 45) - p * 4096}; });
+    const Region region = b.reserve(kMiB * 4);
+    Bytes used;
+    for (unsigned round = 0; round < 3; ++round) {
+      const RegionNumber n = b.table.add(region, 0);
+      const auto pages = b.table.pages_of(n, b.backing);
+      REQUIRE(pages.ok());
+      REQUIRE(pages.value().size() == 1024);
+      for (std::size_t i = 0; i < 1024; ++i) {
+        REQUIRE(pages.value()[i] == b.backing.expected_iova(byte_of(region, i * 4096)));
+      }
+      CHECK(b.table.is_one_run(n) == !scattered);
+      CHECK(b.iova_of(n, byte_of(region, 5000)) == b.backing.expected_iova(byte_of(region, 5000)));
+      CHECK(b.table.pages_of(n, b.backing).value().data() == pages.value().data());
+      CHECK(b.backing.iova_calls() == round + 1);
+      if (round == 0) used = b.arena.bytes();
+      CHECK(b.arena.bytes() == used);
+      b.table.remove(n);
+    }
+    const RegionNumber n = b.table.add(region, 0);
+    b.backing.refuse_iova(ErrorCode::kPermission);
+    CHECK(b.table.pages_of(n, b.backing).code() == ErrorCode::kPermission);
+  }
+}
+
 TEST_CASE("a refusal is passed on, and asked again the next time") {
   TableBench b;
   const Region region = b.reserve(kMiB * 2);
@@ -127,7 +156,7 @@ TEST_CASE("a refusal is passed on, and asked again the next time") {
 
 TEST_CASE("several threads ask first at once and agree") {
   TableBench b;
-  b.backing.set_iova([](std::size_t p) { return Iova{(std::size_t{1} << 45) - p * 4096}; });
+  b.backing.set_iova([](std::size_t p) { return Iova{(std::uint64_t{1} << 45) - p * 4096}; });
   std::vector<RegionNumber> numbers;
   std::vector<Region> regions;
   for (unsigned i = 0; i < 20; ++i) {

@@ -65,7 +65,7 @@ class TestHeap {
             k->in_use + k->cached + k->free_in_slabs);
       CHECK(k->slab_acquires - k->slab_releases == k->slabs_empty + k->slabs_partial + k->slabs_full);
       in_use += k->in_use;
-      in_use_bytes += Bytes{k->in_use * k->size};
+      in_use_bytes += Bytes{k->size} * static_cast<std::size_t>(k->in_use);
     }
     CHECK(in_use == objects_in_use);
     CHECK(s.in_use == in_use_bytes);

@@ -32,7 +32,7 @@ class Memory {
   void* base_;
 };
 
-inline constexpr std::uintptr_t kNowhere = std::uintptr_t{1} << 44;
+inline constexpr std::uintptr_t kNowhere = std::uintptr_t{1} << (sizeof(void*) == 8 ? 44 : 30);
 
 struct Workbench {
   explicit Workbench(std::size_t granules, Bytes limit = kUnlimited, Bytes arena_size = kMiB * 32,

@@ -31,7 +31,12 @@ inline ChildResult run_in_child(const std::function<std::string()>& body) {
     close(ends[0]);
     for (const int number : {SIGSEGV, SIGBUS, SIGABRT})
       std::signal(number, SIG_DFL);  // not a test program's last words
-    const std::string text = body();
+    std::string text;
+    try {
+      text = body();
+    } catch (...) {  // the child must not go on with the test program
+      text = "a REQUIRE failed";
+    }
     const bool written = write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size());
     _exit(written ? 0 : 1);
   }

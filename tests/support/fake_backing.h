@@ -28,6 +28,7 @@ struct FakeBackingOptions {
   std::vector<NodeId> nodes;         // that are there; empty: all
   Bytes discard_unit;                // what pages come and go by inside of regions; 0: not at all
   bool aligns = false;               // reserve_aligned() works
+  int fd = -1;                       // what regions say; the offset is then that in the window
 };
 
 class FakeBacking : public Backing {
@@ -175,6 +176,8 @@ class FakeBacking : public Backing {
     region.zeroed = !options_.dirty;
     region.inherited_by_fork = options_.inherited_by_fork;
     region.cookie = ++cookie_;
+    region.fd = options_.fd;
+    region.fd_offset = first * options_.unit.rep;
     FM_CHECK(mprotect(region.base, size.rep, PROT_READ | PROT_WRITE) == 0);
     if (options_.dirty) make_dirty(region);
     regions_[reinterpret_cast<std::uintptr_t>(region.base)] = region;

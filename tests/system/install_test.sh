@@ -54,6 +54,38 @@ g++ -std=c++20 cpp_user.cc -Lstatic "${static_flags[@]}" -o static_user
 ./static_user
 if readelf -d static_user | grep libfastmem; then echo "static_user is not static"; exit 1; fi
 
+echo "== devices"
+cat > vfio_user.c <<'END'
+#include <errno.h>
+#include <fastmem_vfio.h>
+int main(void) { return fastmem_vfio_attach(NULL, -1, NULL) != -EINVAL || fastmem_vfio_detach(NULL, -1) != -ENOENT; }
+END
+cat > uring_user.c <<'END'
+#include <errno.h>
+#include <fastmem_uring.h>
+#include <stddef.h>
+int main(void) {
+  return fastmem_uring_attach(NULL, NULL, NULL) != NULL || errno != EINVAL || fastmem_uring_index(NULL, NULL, 1) != -EINVAL;
+}
+END
+for part in vfio uring; do
+  if [ ! -e "$prefix/lib/pkgconfig/fastmem-$part.pc" ]; then
+    echo "[skipped] install_test with fastmem-$part: liburing is not installed"
+    continue
+  fi
+  read -ra flags < <(pkg-config --cflags --libs "fastmem-$part")
+  read -ra static_flags < <(pkg-config --static --cflags --libs "fastmem-$part")
+  gcc -std=c99 -Wall -Wextra -Wpedantic -Wstrict-prototypes -Werror "${part}_user.c" "${flags[@]}" -o "${part}_user"
+  "./${part}_user"
+  g++ -std=c++20 -Wall -Wextra -Werror -x c++ "${part}_user.c" -x none "${flags[@]}" -o "${part}_user_cpp"
+  "./${part}_user_cpp"
+  ln -s "$prefix/lib/libfastmem_$part.a" static/
+  gcc -std=c11 "${part}_user.c" -Lstatic "${static_flags[@]}" -o "${part}_static_user"
+  "./${part}_static_user"
+  diff <(sed -n '/^FASTMEM_API/,/;/p' "$prefix/include/fastmem_$part.h" | grep -o 'fastmem_[a-z_0-9]*(' | tr -d '(' | sort) \
+    <(nm -D --defined-only "$prefix/lib/libfastmem_$part.so" | awk '$2 == "T" {print $3}' | sed 's/@.*//' | sort)
+done
+
 echo "== symbols"
 readelf -d "$prefix/lib/libfastmem.so" | grep -c 'SONAME.*\[libfastmem.so.0\]'
 foreign=$(nm -DC --defined-only "$prefix/lib/libfastmem.so" | cut -d' ' -f3- | grep -v fastmem -i || true)

@@ -20,6 +20,7 @@ TEST_CASE("help and version") {
   Temporary folder;
   CHECK(call(folder, "help").status == 0);
   CHECK(contains(call(folder, "--help").out, "trace-info"));
+  CHECK(contains(call(folder, "help").out, "doctor"));
   CHECK(call(folder, "--version").out.find("fastmem 0.") == 0);
   CHECK(contains(call(folder, "replay --help").out, "--allocators"));
   CHECK(contains(call(folder, "record --help").out, "--max"));
