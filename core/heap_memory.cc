@@ -171,7 +171,6 @@ void Heap::uninstall_region(RegionNumber number) {
   const std::size_t granules = region.size.rep / kGranule;
   for (std::size_t g = 0; g < granules; ++g) state_->extents[static_cast<ExtentIndex>(first + g)].region = kNoRegion;
   state_->arena.close_table(Bytes{granules * (sizeof(std::uint16_t) + sizeof(Extent))});
-  const bool its_own = state_->regions[number].owner.load(std::memory_order_relaxed) == Owner::kBacking;
   state_->regions.remove(number);
   remove_leak_root(region.base, region.size);
   if (its_own) backing_->release(region);
