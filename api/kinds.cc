@@ -22,7 +22,7 @@ Result<std::unique_ptr<Backing>> make_one(const Kind& kind, bool first, const Co
   char prefix[80];
   std::snprintf(prefix, sizeof(prefix), "%s_%s", config.file_prefix != nullptr ? config.file_prefix : "fastmem",
                 kind.tag);
-  its.file_prefix = prefix;
+  if (its.files == FileKind::kHugetlbfs || its.files == FileKind::kHugetlbfsList) its.file_prefix = prefix;
   return make_backing(its, machine);
 }
 

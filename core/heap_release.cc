@@ -141,9 +141,12 @@ Error Heap::keep_regions_whole() {
     const LockGuard growing(state_->nodes[n].growth);
     bring_back_all(n);
     if (state_->nodes[n].pages.absent().rep == 0) continue;
+    const Error why = bring_back_some(n, kUnlimited, {.granules = 1});
     let_regions_break();
-    return make_error(ErrorCode::kNoMemory, "node %u: %zu KiB that were given back inside of regions are not to be had",
-                      unsigned{state_->nodes[n].id.rep}, state_->nodes[n].pages.absent() / kKiB);
+    return make_error(ErrorCode::kNoMemory,
+                      "a listener is told of whole regions, and %zu KiB of node %u that were given back do not come again: "
+                      "%.200s",
+                      state_->nodes[n].pages.absent() / kKiB, unsigned{state_->nodes[n].id.rep}, why.text);
   }
   return {};
 }

@@ -157,7 +157,7 @@ Result<KindStats> Heap::kind_stats(NodeId node) const {
     sum.served_for_others += state.served_for_others.load(std::memory_order_relaxed);
     sum.backing += held;
     sum.slabs += used;
-    sum.free += Bytes{less(held.rep, used.rep)};
+    sum.free += held - std::min(held, used);
     sum.limit = std::min(sum.limit, state.pages.limit());
     sum.regions += state.pages.regions();
     ++sum.nodes;
@@ -169,8 +169,10 @@ Result<KindStats> Heap::kind_stats(NodeId node) const {
 Result<NodeStats> Heap::node_stats(NodeId node) const {
   const int index = node_index(node);
   if (index < 0) {
+    // A heap without kinds has no number but those of its nodes: who adds them up finds each once.
+    const bool has_kinds = topology_->kind_tag(0) != nullptr;
     const Result<KindStats> all = kind_stats(node);
-    if (!all.ok()) return all.error();
+    if (!has_kinds || !all.ok()) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
     const KindStats& k = all.value();
     NodeStats s{node, k.backing, k.slabs, k.free, {}, k.limit, k.regions};
     for (unsigned n = 0; n < node_count_; ++n) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backends/caller/caller_backing.h"
+#include "backends/standalone/standalone_backing.h"
 #include "platform/machine_topology.h"
 #include "tests/contract/backing_contract.h"
 #include "tests/core/fake_topology.h"
@@ -207,19 +208,22 @@ TEST_CASE("memory that the user brings goes to the kind that takes it, outside o
 }
 
 TEST_CASE("it keeps the contract of a backing, for every kind") {
-  static const FakeTopology topology(std::vector<unsigned>{0});
-  for (const unsigned node : {0, 1024}) {
+  const NodeId first = machine_topology().nodes().front().id;
+  for (const unsigned number : {0, 1}) {
     test::check_backing_contract(
         [] {
           std::vector<KindOfMemory> kinds;
           for (const char* tag : {"one", "two"}) {
-            FakeBackingOptions small;
-            small.window = kMiB * 32;
-            kinds.push_back(kind(tag, std::make_unique<FakeBacking>(small)));
+            StandaloneOptions options;
+            options.pages = PageKind::kSmall;
+            options.address_space = kMiB * 256;
+            auto made = make_standalone_backing(options, machine_topology());
+            REQUIRE(made.ok());
+            kinds.push_back(kind(tag, std::move(made.value())));
           }
-          return std::unique_ptr<Backing>(std::move(KindsBacking::create(kinds, topology).value()));
+          return std::unique_ptr<Backing>(std::move(KindsBacking::create(kinds, machine_topology()).value()));
         },
-        machine(node));
+        place_of(number, first.rep));
   }
 }
 

@@ -270,6 +270,42 @@ TEST_CASE("IOVAs are used as they are: a table, one run, the addresses, or none"
   }
 }
 
+TEST_CASE("listeners hear of it with its IOVAs, may refuse it, and hear when it goes") {
+  const CallerHeap heap;
+  const Mapped memory(kMiB * 4);
+  struct Heard {
+    std::vector<std::string> what;
+    bool refuses = false;
+  } heard;
+  MemoryListener listener;
+  listener.name = "device";
+  listener.context = &heard;
+  listener.wants_iovas = true;
+  listener.came = [](const MemoryEvent& event, void* context) {
+    auto& h = *static_cast<Heard*>(context);
+    if (h.refuses) return make_error(ErrorCode::kNoSpace, "no place for it");
+    h.what.push_back("came " + std::to_string(event.iovas.size()) + " " + std::to_string(event.iovas[1].rep));
+    return Error{};
+  };
+  listener.goes = [](const MemoryEvent& event, void* context) {
+    static_cast<Heard*>(context)->what.push_back("goes " + std::to_string(event.iovas.size()));
+  };
+  REQUIRE(heap->add_listener(listener).ok());
+  CHECK(heap.add(memory.base(), memory.size()).code == ErrorCode::kUnsupported);  // no IOVAs to be told
+  const std::vector<Iova> iovas = {Iova{8 << 20}, Iova{32 << 20}};
+  heard.refuses = true;
+  CHECK(heap.add(memory.base(), memory.size(), iovas, kMiB * 2).code == ErrorCode::kNoSpace);
+  CHECK(heap->stats().backing == Bytes{0});
+  heard.refuses = false;
+  REQUIRE(heap.add(memory.base(), memory.size(), iovas, kMiB * 2).ok());
+  void* const p = heap->alloc(100);
+  CHECK(heap->remove_memory(memory.base(), memory.size()).code == ErrorCode::kBusy);
+  heap->free(p);
+  CHECK(heap->remove_memory(memory.base(), memory.size()).ok());
+  CHECK(heard.what == std::vector<std::string>{"came 2 " + std::to_string(32 << 20), "goes 2"});
+  CHECK(heap->remove_listener("device").ok());
+}
+
 TEST_CASE("a file mapping: objects are the file's bytes") {
   char path[] = "/tmp/fastmem_caller_XXXXXX";
   const int fd = mkstemp(path);
