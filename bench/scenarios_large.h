@@ -85,7 +85,7 @@ class LargeSetScenario final : public Scenario {
   static void* make(std::size_t size) {
     void* p = Source{size}.alloc();
     if (p == nullptr) [[unlikely]]
-      die("out of memory");
+      die("out of memory for a set of large objects");
     return p;
   }
 

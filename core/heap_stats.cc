@@ -199,7 +199,7 @@ Result<MemoryStats> Heap::memory_stats(NodeId node) const {
   MemoryStats sum;
   for (unsigned n = 0; n < node_count_; ++n) {
     if (only >= 0 ? n != static_cast<unsigned>(only) : node != kAnyNode && !akin(n, node)) continue;
-    const NodeState& from = state_->nodes[n];
+    NodeState& from = state_->nodes[n];
     const PageHeapCounts counts = from.pages.counts();
     MemoryStats s;
     s.free = counts.free;

@@ -2,6 +2,7 @@
 #include "core/page_heap.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace fastmem::core {
 
@@ -14,13 +15,24 @@ ExtentIndex PageHeap::take(std::uint32_t granules, std::uint32_t align) {
 
 ExtentIndex PageHeap::take_large(std::uint32_t granules, std::uint32_t align) {
   const LockGuard guard(mutex_);
-  const ExtentIndex taken = take_locked(granules, align);
+  const bool again = warm_ != kNoExtent && (*extents_)[warm_].granules == granules && free_.padding(warm_, align) == 0;
+  const ExtentIndex taken = again ? take_warm(granules) : take_locked(granules, align);
   if (taken != kNoExtent) mark_large(taken);
   return taken;
 }
 
+ExtentIndex PageHeap::take_warm(std::uint32_t granules) {
+  if (!charge(granules)) return kNoExtent;
+  look_at_marks();
+  return std::exchange(warm_, kNoExtent);
+}
+
 ExtentIndex PageHeap::take_locked(std::uint32_t granules, std::uint32_t align) {
-  const ExtentIndex found = free_.find(*extents_, granules, align);
+  ExtentIndex found = free_.find(*extents_, granules, align);
+  if (found == kNoExtent && warm_ != kNoExtent) {
+    cool();
+    found = free_.find(*extents_, granules, align);
+  }
   if (found == kNoExtent || !charge(granules)) return kNoExtent;
   look_at_marks();
   return carve(ExtentKind::kFree, found, free_.padding(found, align), granules);
@@ -28,6 +40,7 @@ ExtentIndex PageHeap::take_locked(std::uint32_t granules, std::uint32_t align) {
 
 ExtentIndex PageHeap::take_whole(std::uint32_t granules) {
   const LockGuard guard(mutex_);
+  cool();
   const ExtentIndex found = free_.find(*extents_, granules, 1);
   if (found == kNoExtent || !within_limit(granules)) return kNoExtent;
   const std::uint32_t all = (*extents_)[found].granules;
@@ -67,8 +80,17 @@ bool PageHeap::give_large(ExtentIndex extent, std::uint16_t region, bool aside) 
     return true;
   }
   count_given(granules);
-  lay(ExtentKind::kFree, extent, granules, 0);
+  cool();
+  e.clean = 0;
+  warm_ = extent;
   return true;
+}
+
+// The large object that was given back last is among the free extents, joined with its neighbours.
+void PageHeap::cool() {
+  if (warm_ == kNoExtent) return;
+  const ExtentIndex extent = std::exchange(warm_, kNoExtent);
+  lay(ExtentKind::kFree, extent, (*extents_)[extent].granules, 0);
 }
 
 void PageHeap::mark_large(ExtentIndex extent) {
@@ -81,6 +103,7 @@ void PageHeap::mark_large(ExtentIndex extent) {
 
 bool PageHeap::extend(ExtentIndex extent, std::uint32_t granules) {
   const LockGuard guard(mutex_);
+  cool();
   Extent& e = (*extents_)[extent];
   const std::uint32_t more = granules - e.granules;
   const ExtentIndex after = extent + e.granules;
@@ -115,6 +138,7 @@ void PageHeap::add_region(ExtentIndex first, std::uint32_t granules, Bytes books
 
 bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes books, Bytes keep) {
   const LockGuard guard(mutex_);
+  cool();
   const ExtentIndex end = first + granules;
   std::uint32_t present = 0;
   for (ExtentIndex i = first; i < end; i += (*extents_)[i].granules) {
@@ -172,6 +196,7 @@ void PageHeap::lay_free(ExtentIndex extent, bool clean) {
 
 PageHeap::Found PageHeap::set_aside(ExtentIndex first, std::uint32_t granules, std::span<ExtentIndex> slabs) {
   const LockGuard guard(mutex_);
+  cool();
   Found found{0, 0};
   for (ExtentIndex i = first; i < first + granules; i += (*extents_)[i].granules) {
     Extent& e = (*extents_)[i];
@@ -180,7 +205,7 @@ PageHeap::Found PageHeap::set_aside(ExtentIndex first, std::uint32_t granules, s
         unlist(i);
         e.kind.store(ExtentKind::kAside, std::memory_order_relaxed);
         count_taken(e.granules);
-        account_->used.fetch_add(e.granules * kGranule, std::memory_order_relaxed);
+        account_->add(e.granules * kGranule);
         break;
       case ExtentKind::kSlab:
         if (found.slabs == slabs.size()) return found;
@@ -329,8 +354,9 @@ void PageHeap::reset_large() {
   large_.frees.store(0, std::memory_order_relaxed);
 }
 
-PageHeapCounts PageHeap::counts() const {
+PageHeapCounts PageHeap::counts() {
   const LockGuard guard(mutex_);
+  cool();
   PageHeapCounts c;
   const ExtentIndex largest = free_.largest(*extents_);
   if (largest != kNoExtent) c.largest_free = Bytes{(*extents_)[largest].granules * kGranule};
@@ -341,8 +367,9 @@ PageHeapCounts PageHeap::counts() const {
   return c;
 }
 
-std::uint32_t PageHeap::largest(std::uint32_t align) const {
+std::uint32_t PageHeap::largest(std::uint32_t align) {
   const LockGuard guard(mutex_);
+  cool();
   const FreeExtents& lists = free_;
   std::uint32_t largest = 0;
   lists.each(*extents_, [&](ExtentIndex i) {
@@ -367,8 +394,9 @@ void PageHeap::check_invariants() const {
     FM_CHECK(lists.bitmaps_are_right());
     return granules;
   };
+  const std::size_t warm = warm_ != kNoExtent ? (*extents_)[warm_].granules : 0;
   FM_CHECK(held_.load(std::memory_order_relaxed) ==
-           used_.load(std::memory_order_relaxed) + sum(free_, ExtentKind::kFree));
+           warm + used_.load(std::memory_order_relaxed) + sum(free_, ExtentKind::kFree));
   FM_CHECK(away_.load(std::memory_order_relaxed) == sum(absent_, ExtentKind::kAbsent));
 }
 

@@ -2,8 +2,8 @@
 // core/page_heap.h -- floor 2 (core). One PageHeap per node: its regions, cut into extents of 64 KiB granules.
 // What:      take, split, give and coalesce in O(1), through the descriptors of an extent's two ends. An extent is free,
 //            absent (free, its pages went back to the system) or somebody's: a slab, or a large object.
-// Invariant: held == used + the sum of free extents; no two free extents of a region touch, nor two absent ones
-//            -> check_invariants()
+// Invariant: held == used + the sum of free extents and the warm one; no two free extents of a region touch, nor two
+//            absent ones -> check_invariants()
 // Callers:   Bin for slabs; Heap for large objects, regions, and pages that come and go.
 // Locks:     mutex_ (rank kPageHeap) guards every mutable field and the descriptors of free and absent extents.
 #pragma once
@@ -118,6 +118,7 @@ class PageHeap {
   template <class UnitOf>
   ExtentIndex lift_free(std::uint32_t most, UnitOf unit_of) FM_EXCLUDES(mutex_) {
     const LockGuard guard(mutex_);
+    cool();
     std::uint32_t unit = 0;
     const ExtentIndex found = free_.find_large(*extents_, [&](ExtentIndex i) {
       unit = unit_of((*extents_)[i].region.load(std::memory_order_relaxed));
@@ -174,9 +175,9 @@ class PageHeap {
   Bytes absent() const { return Bytes{away_.load(std::memory_order_relaxed) * kGranule}; }
   Bytes books() const { return Bytes{books_.load(std::memory_order_relaxed)}; }
   unsigned regions() const { return regions_.load(std::memory_order_relaxed); }
-  PageHeapCounts counts() const FM_EXCLUDES(mutex_);
+  PageHeapCounts counts() FM_EXCLUDES(mutex_);
   // Granules of the largest extent that could be taken now, its first one on a multiple of `align`.
-  std::uint32_t largest(std::uint32_t align) const FM_EXCLUDES(mutex_);
+  std::uint32_t largest(std::uint32_t align) FM_EXCLUDES(mutex_);
 
   // ---- watermarks, and what is idle: core/watermarks.h in bytes ----
 
@@ -215,8 +216,10 @@ class PageHeap {
   }
   FreeExtents& lists_of(ExtentKind kind) FM_REQUIRES(mutex_) { return kind == ExtentKind::kFree ? free_ : absent_; }
   void claim(ExtentIndex first, std::uint32_t granules, std::uint32_t clean) FM_REQUIRES(mutex_);
+  ExtentIndex take_warm(std::uint32_t granules) FM_REQUIRES(mutex_);
   ExtentIndex take_locked(std::uint32_t granules, std::uint32_t align) FM_REQUIRES(mutex_);
   void mark_large(ExtentIndex extent) FM_REQUIRES(mutex_);
+  void cool() FM_REQUIRES(mutex_);
   ExtentIndex carve(ExtentKind kind, ExtentIndex whole, std::uint32_t before, std::uint32_t granules)
       FM_REQUIRES(mutex_);
   ExtentIndex split(ExtentKind kind, ExtentIndex whole, std::uint32_t before, std::uint32_t granules, bool alone)
@@ -248,6 +251,9 @@ class PageHeap {
   Account* account_;
   FreeExtents free_ FM_GUARDED_BY(mutex_);
   FreeExtents absent_ FM_GUARDED_BY(mutex_);
+  // The large object that was given back last: who wants as much next has it, without a search and without cutting and
+  // joining. In no list; whoever must see all that is free cools it first.
+  ExtentIndex warm_ FM_GUARDED_BY(mutex_) = kNoExtent;
   Watermarks marks_ FM_GUARDED_BY(mutex_);
   std::size_t not_taken_away_ FM_GUARDED_BY(mutex_) = 0;  // bytes held when the limit was set, and since
 

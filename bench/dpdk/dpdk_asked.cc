@@ -55,7 +55,7 @@ void add(std::vector<Demand>& all, const ScenarioInfo& scenario) {
       return;
     case Kind::kLargePair:
     case Kind::kLargeSet:
-      all.push_back({scenario.name, "", kRteMalloc, kAnySizeOfRteMalloc});
+      all.push_back({scenario.name, "", kRteMalloc, kAnySizeOfRteMalloc, Demand::Unit::kRatio, kFastmem});
       return;
     case Kind::kFirstAllocation:
       all.push_back({scenario.name, "", "", kFirstNs, Demand::Unit::kNanoseconds});

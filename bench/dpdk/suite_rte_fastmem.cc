@@ -59,6 +59,7 @@ const Family kRteFastmemFamily{.start = [] { check(rte_fastmem_init()); }, .stop
 
 std::unique_ptr<Scenario> rte_fastmem_suite(const ScenarioInfo& info, const Plan& plan) {
   if (info.kind == Kind::kFirstAllocation) return std::make_unique<FirstAllocationScenario<FreshRteHeap>>();
+  if (info.kind == Kind::kLargeSet || info.size > rte_fastmem_max_size()) return nullptr;
   if (is_large(info)) return make_large_in_eal<RteSource>(info, plan.quick);
   rte_fastmem_handle_t handle = 0;
   check(rte_fastmem_hlookup(info.size, 0, SOCKET_ID_ANY, &handle));

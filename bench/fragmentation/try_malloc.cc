@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/fragmentation/try_malloc.cc -- Q: how does the malloc of this process stand the workload?
+#include <fcntl.h>
 #include <malloc.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
-#include <cstdio>
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -13,15 +15,14 @@
 namespace bench {
 namespace {
 
-// VmSize or VmPeak of this process, in bytes. Reads without malloc.
+// VmSize or VmPeak of this process, in bytes. The malloc may be at its limit: nothing here needs it.
 std::size_t address_space(const char* which) {
   static char text[8192];
-  std::FILE* const file = std::fopen("/proc/self/status", "r");
-  if (file == nullptr) return 0;
-  std::setbuf(file, nullptr);
-  const std::size_t n = std::fread(text, 1, sizeof text - 1, file);
-  std::fclose(file);
-  text[n] = '\0';
+  const int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  const ssize_t n = read(file, text, sizeof text - 1);
+  close(file);
+  text[n > 0 ? n : 0] = '\0';
   const char* const at = std::strstr(text, which);
   return at == nullptr ? 0 : std::strtoull(at + std::strlen(which) + 1, nullptr, 10) << 10;
 }

@@ -228,6 +228,39 @@ TEST_CASE("of a few extents that fit, the lowest is taken, also where others are
   bench.pages.check_invariants();
 }
 
+TEST_CASE("who wants as much as was given back last has it; for all others it joins its neighbours in time") {
+  Workbench bench(64);
+  bench.add_region(0, 64, {}, true);
+  PageHeap& pages = bench.pages;
+  const ExtentIndex low = pages.take_large(8, 1);
+  const ExtentIndex high = pages.take_large(8, 1);
+  REQUIRE((low == 0 && high == 8));
+  CHECK(pages.give_large(low, 1));
+  CHECK(pages.give_large(high, 1));
+  pages.check_invariants();
+  CHECK(pages.take_large(8, 1) == high);  // the lowest that fits begins at 0
+  CHECK(bench.extents[high].clean == 0);
+  CHECK(pages.give_large(high, 1));
+  CHECK(pages.take_large(8, 16) == low);  // what came last is not aligned so
+  CHECK(pages.give_large(low, 1));
+  SUBCASE("for one that wants all") { CHECK(pages.take_large(64, 1) == 0); }
+  SUBCASE("for a slab, where nothing else is left") {
+    CHECK(pages.take(56, 1) == 8);
+    CHECK(pages.take(8, 1) == 0);
+  }
+  SUBCASE("for an object that grows") {
+    CHECK(pages.take_large(8, 1) == low);
+    CHECK(pages.take_large(8, 1) == high);
+    CHECK(pages.give_large(high, 1));
+    CHECK(pages.extend(low, 64));
+  }
+  SUBCASE("for a whole region that goes") { CHECK(pages.remove_region(0, 64, {})); }
+  SUBCASE("for pages that go") {
+    CHECK(pages.lift_free(64, [](unsigned) { return 1u; }) == 0);
+  }
+  SUBCASE("for who asks what is free") { CHECK(pages.counts().largest_free == Bytes{kGranule * 64}); }
+}
+
 TEST_CASE("a large object is given back once, and to the region it is of") {
   Workbench bench(64);
   bench.add_region(0, 64);
