@@ -126,7 +126,7 @@ typedef struct fastmem_config {
   uint32_t reserved;           /**< 0 */
   fastmem_progress_t progress; /**< NULL: nobody is told */
   void *progress_context;
-  uint32_t decay_ms;     /**< fastmem_set_decay(): 0, off */
+  uint32_t decay_ms;         /**< fastmem_set_decay(): 0, off */
   uint32_t pressure_some_us; /**< the kernel calls when some thread waited so long for memory in a window: 200 ms ... */
   uint32_t pressure_full_us; /**< ... or all threads did: 100 ms. 0: it does not */
   uint32_t pressure_window_us; /**< 2 s; 500 ms to 10 s. What is no multiple of 2 s needs rights. 0: it never calls */

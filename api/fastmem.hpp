@@ -43,10 +43,10 @@ inline constexpr unsigned kStrict = core::kStrict;    ///< never another node th
 inline constexpr unsigned kAnyKind = core::kAnyKind;  ///< what any node or kind holds comes before more of that asked
 inline constexpr unsigned kContiguous = core::kContiguous;  ///< one run in IOVA space, or refused
 inline constexpr std::size_t kMaxSize = core::kMaxSize;     ///< largest size that has a class, a cache and a handle
-inline constexpr int kBelowLow = core::kBelowLow;          ///< free memory of the node fell below its low watermark
-inline constexpr int kAboveHigh = core::kAboveHigh;        ///< it rose above its high watermark
-inline constexpr int kSomePressure = core::kSomePressure;  ///< threads wait for memory: what is idle goes
-inline constexpr int kFullPressure = core::kFullPressure;  ///< hardly anything else happens: all that is free goes
+inline constexpr int kBelowLow = core::kBelowLow;           ///< free memory of the node fell below its low watermark
+inline constexpr int kAboveHigh = core::kAboveHigh;         ///< it rose above its high watermark
+inline constexpr int kSomePressure = core::kSomePressure;   ///< threads wait for memory: what is idle goes
+inline constexpr int kFullPressure = core::kFullPressure;   ///< hardly anything else happens: all that is free goes
 
 /// A kind of memory in a heap of several.
 struct Kind {
@@ -89,7 +89,7 @@ struct Config {
   Backing* backing = nullptr;  ///< memory of your own (then `pages`, `iova`, `address_space`, `files` ... say nothing)
   const Topology* topology = nullptr;  ///< nullptr: this machine
   std::chrono::milliseconds decay{0};  ///< Heap::set_decay()
-  PressureConfig pressure = {};             ///< when the kernel is to call: microseconds of stall within a window
+  PressureConfig pressure = {};        ///< when the kernel is to call: microseconds of stall within a window
   /// Kinds of memory, the default one first, instead of `pages` and `locked`; looked at while the heap
   /// is made. Empty: there is one.
   std::span<const Kind> kinds = {};
