@@ -224,8 +224,8 @@ class Heap {
   Error maintain(std::chrono::milliseconds timeout) {
     return heap_->maintain(timeout.count() > 0 ? static_cast<std::uint64_t>(timeout.count()) * 1'000'000 : 0);
   }
-  /// A thread of the heap's own that does so, on the CPUs that the calling thread may run on. kBusy: it runs already; kNoMemory, kNoSpace. In the child of a fork it
-  /// does not run, and may be started anew. The heap's destruction stops it.
+  /// A thread of the heap's own that does so, on the CPUs that the calling thread may run on. kBusy: it runs already;
+  /// kNoMemory, kNoSpace. In the child of a fork it does not run, and may be started anew. The heap's destruction stops it.
   Error start_maintainer() { return heap_->start_maintainer(); }
   Error stop_maintainer() { return heap_->stop_maintainer(); }
   /// Called after the heap has given back what the level asks for. Who maintains waits for the kernel's word, too (PSI).

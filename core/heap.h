@@ -229,7 +229,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void set_decay(std::uint64_t ms);
   // Sleeps for at most so many ns, until something is due or a mark is crossed, and does what is due.
   Error maintain(std::uint64_t timeout);
-  // A thread of the heap's own that does nothing else, on the CPUs that the caller's may run on. kBusy: it runs already. Not inherited by fork.
+  // A thread of the heap's own that does nothing else, on the CPUs that the caller's may run on. kBusy: it runs already.
+  // Not inherited by fork.
   Error start_maintainer();
   Error stop_maintainer();
   void on_pressure(PressureCallback callback, void* context);
