@@ -58,8 +58,8 @@ class Decay {
   static constexpr std::uint64_t kOne = std::uint64_t{1} << 32;
   static constexpr std::uint64_t kTickStays = 4228379999;  // exp(-1 / 64) * 2^32
 
-  __extension__ using Wide = unsigned __int128;
-  static std::uint64_t times(std::uint64_t a, std::uint64_t b) { return static_cast<std::uint64_t>(Wide{a} * b >> 32); }
+  // b is at most kOne: neither product overflows.
+  static std::uint64_t times(std::uint64_t a, std::uint64_t b) { return (a >> 32) * b + ((a & (kOne - 1)) * b >> 32); }
   static std::uint64_t tick(std::uint64_t constant) { return std::max<std::uint64_t>(constant / kTicks, 1); }
 
   std::uint64_t seen_ = 0;  // ns; 0: not begun

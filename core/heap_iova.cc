@@ -28,6 +28,8 @@ Iova Heap::iova_of(const void* p) {
     return state_->regions.iova_of(number, p, *backing_, error);
   } else if (refuse_in_callback() != ErrorCode::kOk) {
     return kBadIova;  // its thread may hold that lock
+  } else if (state_->regions[number].unit == 0) {
+    return known_iova(p);  // its pages are all there as long as it is
   } else {
     const LockGuard growing(state_->nodes[node_of(number)].growth);
     return known_iova(p);

@@ -39,7 +39,7 @@ void* Heap::alloc(const Request& request) {
   if (particular && r.size != 0 && r.size <= kMaxSize) {
     const std::size_t own = std::bit_ceil(r.size);
     if (own <= kSmallPage.rep || (r.flags & kContiguous) == 0) {
-      r.align = std::max(r.align, own);
+      r.align = std::max(r.align != 0 ? r.align : config_.default_align, own);
       r.flags &= ~kContiguous;
     }
   }

@@ -7,7 +7,7 @@ int main() {
   if (!made.ok()) return std::puts(made.error().text), 1;
   fastmem::Heap& heap = *made;
 
-  void* packet = heap.alloc(1500);  // any size up to 1 MiB; any thread may free it
+  void* packet = heap.alloc(1500);  // any size; any thread may free it
   void* buffer = heap.alloc(4096, 4096, fastmem::kZero);
   const fastmem::Handle message = *heap.handle(64);  // a size resolved once: cheaper still
   void* first = heap.alloc(message);

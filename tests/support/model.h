@@ -45,6 +45,11 @@ class OpBytes {
         return 1 + below(2000);
     }
   }
+  // That, or an object above the largest class.
+  std::size_t any_size() {
+    const std::size_t small = size();
+    return byte() % 16 == 0 ? core::kMaxSize + small * (1 + below(6)) : small;
+  }
 
  private:
   std::span<const std::uint8_t> bytes_;
@@ -55,6 +60,7 @@ struct ModelConfig {
   core::Profile profile = core::Profile::kFine;
   unsigned nodes = 1;
   std::size_t default_align = 16;
+  Bytes discard_unit = kKiB * 64;  // of pages that go back inside of regions
   unsigned check_every = 1;  // operations between two looks at the heap's own invariants
   bool trace = false;
 };
@@ -90,7 +96,7 @@ class Model {
   void refuse_reserves(OpBytes& in);
   void limit(OpBytes& in);
   void reserve(OpBytes& in);
-  void trim();
+  void trim(Bytes most = kUnlimited);
   void bad_arguments(OpBytes& in);
   void check_statistics();
   void check_addresses(OpBytes& in);
@@ -112,7 +118,9 @@ class Model {
 
   static constexpr std::size_t kWhole = 2048;
   static constexpr std::size_t kStep = 509;
-  static constexpr Bytes kMostAlive = kMiB * 16;
+  Bytes held() const { return backing_.held() - backing_.discarded(); }
+
+  static constexpr Bytes kMostAlive = kMiB * 24;
   static constexpr Bytes kWindow = kMiB * 1024;
 
   ModelConfig config_;
@@ -128,11 +136,12 @@ class Model {
 };
 
 inline Model::Model(const ModelConfig& config)
-    : config_(config), backing_([] {
+    : config_(config), backing_([](Bytes unit) {
         FakeBackingOptions options;
         options.window = kWindow;
+        options.discard_unit = unit;
         return options;
-      }()) {
+      }(config.discard_unit)) {
   char description[32];
   std::snprintf(description, sizeof(description), "numa:%u pu:1", config.nodes);
   auto topology = make_synthetic_topology(description);
@@ -205,7 +214,7 @@ inline void Model::run(OpBytes& in) {
         heap_->flush();
         break;
       case 23:
-        if (in.byte() % 8 == 0) trim();
+        if (in.byte() % 8 == 0) trim(in.byte() % 2 == 0 ? kUnlimited : kKiB * in.below(8192));
         break;
       case 24:
         limit(in);

@@ -8,22 +8,21 @@
 namespace fastmem::test {
 
 inline void Model::alloc(OpBytes& in) {
-  const Object object{in.size(), next_pattern_++, true};
+  const Object object{in.any_size(), next_pattern_++, true};
   say("alloc %zu\n", object.size);
   born(heap_->alloc(object.size), object, 0, 0, kAnyNode);
 }
 
 inline void Model::alloc_with(OpBytes& in) {
-  Object object{in.size(), next_pattern_++, false};
-  const std::size_t align = in.byte() % 3 == 0 ? 0 : std::size_t{1} << in.below(21);
-  const unsigned flags = in.byte() % 4;
+  Object object{in.any_size(), next_pattern_++, false};
+  const std::size_t align = in.byte() % 3 == 0 ? 0 : std::size_t{1} << in.below(24);
+  const unsigned flags = in.byte() % 4 | (in.byte() % 4 == 0 ? core::kContiguous : 0);
   const NodeId on = node(in);
   object.plain = align == 0;
   say("alloc_with %zu, align %zu, flags %u, node %u\n", object.size, align, flags, unsigned{on.rep});
   void* const p = heap_->alloc_with(object.size, align, flags, on);
-  if (p == nullptr && last_error().code == ErrorCode::kTooBig) {
-    FM_CHECK(round_up(object.size, std::max(align, std::size_t{1})) > core::kMaxSize);
-    return;
+  if (p != nullptr && (flags & core::kContiguous) != 0) {
+    FM_CHECK(*heap_->iova_contiguous(p, Bytes{object.size}));
   }
   born(p, object, align, flags, on);
 }
@@ -118,7 +117,7 @@ inline void Model::realloc(OpBytes& in) {
   const auto it = pick(in);
   if (it == live_.end()) return;
   const auto [old, object] = *it;
-  const std::size_t size = in.size();
+  const std::size_t size = in.any_size();
   say("realloc %p from %zu to %zu\n", static_cast<void*>(old), object.size, size);
   void* const p = heap_->realloc(old, size, 0);
   if (p == nullptr) {
@@ -167,14 +166,15 @@ inline void Model::reserve(OpBytes& in) {
   say("reserve %zu on node %u\n", bytes.rep, unsigned{on.rep});
   const Error error = heap_->reserve(bytes, on);
   if (!error.ok()) return may_fail(error.code);
-  FM_CHECK((on == kAnyNode ? backing_.held() : backing_.held(on)) >= bytes);
+  FM_CHECK((*heap_->memory_stats(on)).total >= bytes);
 }
 
-inline void Model::trim() {
-  const Bytes before = backing_.held();
-  const Bytes released = heap_->trim();
+inline void Model::trim(Bytes most) {
+  const Bytes before = held();
+  const Bytes released = heap_->trim(most);
   say("trim: %zu of %zu\n", released.rep, before.rep);
-  FM_CHECK(backing_.held() + released == before);
+  FM_CHECK(held() + released == before);
+  if (most != kUnlimited) return;
   // Every region that is left has an object in it.
   for (const Region& region : backing_.live()) {
     auto* const begin = static_cast<std::byte*>(region.base);
@@ -213,7 +213,7 @@ inline void Model::check_statistics() {
   const core::HeapStats s = heap_->stats();
   FM_CHECK(s.misuses == 0);
   FM_CHECK(s.in_use == live_bytes_);
-  FM_CHECK(s.backing == backing_.held() && s.regions == backing_.regions());
+  FM_CHECK(s.backing == held() && s.regions == backing_.regions());
   std::uint64_t in_use = 0;
   for (unsigned c = 1; c <= heap_->classes().count; ++c) {
     const Result<core::ClassStats> k = heap_->class_stats(heap_->classes().classes[c].size);
@@ -224,10 +224,12 @@ inline void Model::check_statistics() {
     FM_CHECK(v.slab_acquires - v.slab_releases == slabs);
     in_use += v.in_use;
   }
-  FM_CHECK(in_use == live_.size());
+  const core::MemoryStats memory = *heap_->memory_stats(kAnyNode);
+  FM_CHECK(in_use + memory.large_objects == live_.size());
+  FM_CHECK(memory.total == s.backing && memory.away == backing_.discarded());
   for (unsigned n = 0; n < config_.nodes; ++n) {
     Result<core::NodeStats> v = heap_->node_stats(node_at(n));
-    FM_CHECK(v.ok() && v->backing == backing_.held(node_at(n)) && v->backing == v->slabs + v->free);
+    FM_CHECK(v.ok() && v->backing <= backing_.held(node_at(n)) && v->backing == v->slabs + v->free);
   }
 }
 
