@@ -76,10 +76,13 @@ void start_eal(const Case& c, std::size_t mib, unsigned) {
 }
 
 void start_fastmem(const Case& c, std::size_t mib, unsigned threads) {
-  auto made = fastmem::Heap::create({.pages = c.pages, .prefault = c.present, .prefault_threads = threads});
+  const fastmem::Bytes size = fastmem::kMiB * mib;
+  // One region: threads share it out from beginning to end.
+  auto made = fastmem::Heap::create(
+      {.pages = c.pages, .region_size = size, .prefault = c.present, .prefault_threads = threads});
   if (!made.ok()) fail(made.error().text);
   static fastmem::Heap heap = std::move(*made);  // stays until the process ends
-  if (const fastmem::Error error = heap.reserve(fastmem::kMiB * mib); !error.ok()) fail(error.text);
+  if (const fastmem::Error error = heap.reserve(size); !error.ok()) fail(error.text);
 }
 
 constexpr Starter kStarters[] = {
