@@ -65,6 +65,8 @@ Result<core::Heap*> make_heap(const Config& config, bool finds_named) {
   made.default_align = config.default_align;
   made.region_size = config.region_size;
   made.first_region = config.first_region;
+  // In one region, where a backing of ours refuses what is too much without trying: all CPUs make its pages present.
+  if (config.backing == nullptr) made.reserve_step = kUnlimited;
   made.cache_budget = config.cache_budget;
   made.limit_per_node = config.limit_per_node;
   made.decay_ms = static_cast<std::uint32_t>(

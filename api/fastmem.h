@@ -103,7 +103,7 @@ typedef struct fastmem_config {
   uint32_t profile;      /**< enum fastmem_profile */
   uint32_t misuse;       /**< enum fastmem_misuse */
   size_t default_align;  /**< alignment when 0 is asked: a power of two, 16 (default) .. 4096; 64 for cache lines */
-  size_t region_size;    /**< largest growth step, and fastmem_reserve()'s: 128 MiB; less when memory is short */
+  size_t region_size;    /**< largest growth step: 128 MiB; less when memory is short */
   size_t address_space;  /**< most memory this heap can ever hold; 0: chosen from the machine's memory and limits */
   size_t limit_per_node; /**< FASTMEM_UNLIMITED by default; see fastmem_set_limit() */
   size_t first_region;   /**< first growth step: 4 MiB; later ones a quarter of what the node holds */
@@ -126,7 +126,7 @@ typedef struct fastmem_config {
   uint32_t reserved;           /**< 0 */
   fastmem_progress_t progress; /**< NULL: nobody is told */
   void *progress_context;
-  uint32_t decay_ms;     /**< fastmem_set_decay(): 0, off */
+  uint32_t decay_ms;         /**< fastmem_set_decay(): 0, off */
   uint32_t pressure_some_us; /**< the kernel calls when some thread waited so long for memory in a window: 200 ms ... */
   uint32_t pressure_full_us; /**< ... or all threads did: 100 ms. 0: it does not */
   uint32_t pressure_window_us; /**< 2 s; 500 ms to 10 s. What is no multiple of 2 s needs rights. 0: it never calls */

@@ -43,10 +43,10 @@ inline constexpr unsigned kStrict = core::kStrict;    ///< never another node th
 inline constexpr unsigned kAnyKind = core::kAnyKind;  ///< what any node or kind holds comes before more of that asked
 inline constexpr unsigned kContiguous = core::kContiguous;  ///< one run in IOVA space, or refused
 inline constexpr std::size_t kMaxSize = core::kMaxSize;     ///< largest size that has a class, a cache and a handle
-inline constexpr int kBelowLow = core::kBelowLow;          ///< free memory of the node fell below its low watermark
-inline constexpr int kAboveHigh = core::kAboveHigh;        ///< it rose above its high watermark
-inline constexpr int kSomePressure = core::kSomePressure;  ///< threads wait for memory: what is idle goes
-inline constexpr int kFullPressure = core::kFullPressure;  ///< hardly anything else happens: all that is free goes
+inline constexpr int kBelowLow = core::kBelowLow;           ///< free memory of the node fell below its low watermark
+inline constexpr int kAboveHigh = core::kAboveHigh;         ///< it rose above its high watermark
+inline constexpr int kSomePressure = core::kSomePressure;   ///< threads wait for memory: what is idle goes
+inline constexpr int kFullPressure = core::kFullPressure;   ///< hardly anything else happens: all that is free goes
 
 /// A kind of memory in a heap of several.
 struct Kind {
@@ -66,7 +66,7 @@ struct Config {
   Profile profile = Profile::kFine;
   Misuse misuse = Misuse::kReport;
   std::size_t default_align = 16;   ///< when 0 is asked: a power of two, 16 .. 4096; 64 for cache lines
-  Bytes region_size = kMiB * 128;   ///< largest growth step, and reserve()'s; less when memory is short
+  Bytes region_size = kMiB * 128;   ///< largest growth step; less when memory is short
   Bytes first_region = kMiB * 4;    ///< first growth step; later ones a quarter of what the node holds
   Bytes cache_budget = kMiB * 128;  ///< most bytes that caches and depots together have room for; 0: nothing is cached
   Bytes address_space = {};         ///< most the heap can ever hold; 0: chosen from the machine
@@ -89,7 +89,7 @@ struct Config {
   Backing* backing = nullptr;  ///< memory of your own (then `pages`, `iova`, `address_space`, `files` ... say nothing)
   const Topology* topology = nullptr;  ///< nullptr: this machine
   std::chrono::milliseconds decay{0};  ///< Heap::set_decay()
-  PressureConfig pressure = {};             ///< when the kernel is to call: microseconds of stall within a window
+  PressureConfig pressure = {};        ///< when the kernel is to call: microseconds of stall within a window
   /// Kinds of memory, the default one first, instead of `pages` and `locked`; looked at while the heap
   /// is made. Empty: there is one.
   std::span<const Kind> kinds = {};
@@ -224,8 +224,8 @@ class Heap {
   Error maintain(std::chrono::milliseconds timeout) {
     return heap_->maintain(timeout.count() > 0 ? static_cast<std::uint64_t>(timeout.count()) * 1'000'000 : 0);
   }
-  /// A thread of the heap's own that does so, on the CPUs that the calling thread may run on. kBusy: it runs already; kNoMemory, kNoSpace. In the child of a fork it
-  /// does not run, and may be started anew. The heap's destruction stops it.
+  /// A thread of the heap's own that does so, on the CPUs that the calling thread may run on. kBusy: it runs already;
+  /// kNoMemory, kNoSpace. In the child of a fork it does not run, and may be started anew. The heap's destruction stops it.
   Error start_maintainer() { return heap_->start_maintainer(); }
   Error stop_maintainer() { return heap_->stop_maintainer(); }
   /// Called after the heap has given back what the level asks for. Who maintains waits for the kernel's word, too (PSI).

@@ -180,6 +180,7 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
   begin_tending();
   set_decay(config.decay_ms);
   config_.region_size = round_up(config.region_size, backing_->region_unit());
+  config_.reserve_step = std::max(config_.reserve_step, config_.region_size);
   config_.first_region = std::min(round_up(config.first_region, backing_->region_unit()), config_.region_size);
 }
 

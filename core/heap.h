@@ -40,6 +40,7 @@ struct HeapConfig {
   std::size_t default_align = 16;  // when 0 is asked: a power of two, 16 .. 4096
   Bytes region_size = kMiB * 128;  // the largest; growth on demand takes a quarter of what the node holds ...
   Bytes first_region = kMiB * 4;   // ... and at least this
+  Bytes reserve_step = {};         // most that reserve() asks for at once; 0: region_size
   Bytes limit_per_node = kUnlimited;
   Misuse misuse = Misuse::kReport;
   bool finds_named = false;  // free, realloc and questions about an address are passed on to the heap with a name
@@ -228,7 +229,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void set_decay(std::uint64_t ms);
   // Sleeps for at most so many ns, until something is due or a mark is crossed, and does what is due.
   Error maintain(std::uint64_t timeout);
-  // A thread of the heap's own that does nothing else, on the CPUs that the caller's may run on. kBusy: it runs already. Not inherited by fork.
+  // A thread of the heap's own that does nothing else, on the CPUs that the caller's may run on. kBusy: it runs already.
+  // Not inherited by fork.
   Error start_maintainer();
   Error stop_maintainer();
   void on_pressure(PressureCallback callback, void* context);
@@ -377,6 +379,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void answer_marks(unsigned node, Bytes most, bool may_wait);
   void tell(const NodeState& n, int event, std::size_t free_granules);
   void grow_ahead(unsigned node, std::uint64_t now);
+  void forget_some_use();
   Error grow_step(unsigned node, Bytes missing, const Watermarks& marks);
   Bytes kept_free(const NodeState& n) const;
   Bytes decay(unsigned node, std::uint64_t now, Bytes most, bool may_wait);

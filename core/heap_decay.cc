@@ -9,6 +9,7 @@
 namespace fastmem::core {
 
 void Heap::set_decay(std::uint64_t ms) {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   const LockGuard guard(admin_);
   maintenance_.decay_ns.store(std::min<std::uint64_t>(ms, kUnlimited.rep / 2'000'000) * 1'000'000);
   for (unsigned n = 0; n < node_count_; ++n) {

@@ -35,8 +35,10 @@ Error Answering::refusal() {
 // ---- what users ask for ----------------------------------------------------------------------------------------------
 
 Error Heap::set_watermarks(Bytes low, Bytes high, NodeId node) {
-  const int only = node == kAnyNode ? -1 : node_index(node);
-  if (node != kAnyNode && only < 0) return make_error(ErrorCode::kNoNode, "node %u is not there", unsigned{node.rep});
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
+  const Place asked = node == kAnyNode ? Place{-1, false} : place(node);
+  const int only = asked.first;
+  if (node != kAnyNode && only < 0) return no_place(node);
   // In granules they must differ, too.
   if (high < kUnlimited && high.rep / kGranule <= low.rep / kGranule + (low.rep % kGranule != 0)) {
     return make_error(ErrorCode::kInvalid, "the high watermark, %zu KiB, must be above the low one, %zu KiB, by 64 KiB",
@@ -49,7 +51,7 @@ Error Heap::set_watermarks(Bytes low, Bytes high, NodeId node) {
   {
     const LockGuard guard(admin_);
     for (unsigned n = 0; n < node_count_; ++n) {
-      if (only >= 0 && n != static_cast<unsigned>(only)) continue;
+      if (only >= 0 && n != static_cast<unsigned>(only) && !(asked.whole_kind && akin(n, node))) continue;
       NodeState& its = state_->nodes[n];
       its.ahead.store(0, std::memory_order_relaxed);
       its.marks_are_new = true;
@@ -62,12 +64,14 @@ Error Heap::set_watermarks(Bytes low, Bytes high, NodeId node) {
 }
 
 void Heap::on_watermark(WatermarkCallback callback, void* context) {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   const LockGuard guard(maintenance_.mutex);
   maintenance_.on_watermark = {callback, context};
 }
 
 Error Heap::maintain(std::uint64_t timeout) {
   if (t_answering) return Answering::refusal();
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
   if (const Error error = open_wake_event(); !error.ok()) return error;
   open_triggers();
@@ -221,6 +225,18 @@ void Heap::grow_ahead(unsigned node, std::uint64_t now) {
   }
   n.marks_are_new = false;
   n.pages.ask_for_growth_below(low + ahead_of(n));
+}
+
+// Once a round of tending: a burst is not remembered for ever.
+void Heap::forget_some_use() {
+  const LockGuard guard(admin_);
+  for (unsigned k = 0; k < node_count_; ++k) {
+    NodeState& n = state_->nodes[k];
+    const Bytes ahead = ahead_of(n);
+    if (ahead.rep == 0) continue;
+    n.ahead.store(ahead.rep < kGranule ? 0 : ahead.rep - ahead.rep / 16, std::memory_order_relaxed);
+    n.pages.ask_for_growth_below(bytes_of(n.pages.watermarks().low()) + ahead_of(n));
+  }
 }
 
 // A region or pages, and then their pages, piece by piece: who runs out meanwhile need not wait for all of them.

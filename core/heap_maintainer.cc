@@ -20,6 +20,7 @@ Error Heap::open_wake_event() {
 
 Error Heap::start_maintainer() {
   if (Answering::is_going_on()) return Answering::refusal();
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
   if (const Error error = open_wake_event(); !error.ok()) return error;
   const LockGuard guard(maintenance_.mutex);
@@ -51,6 +52,7 @@ void Heap::run_maintainer() {
 
 Error Heap::stop_maintainer() {
   if (Answering::is_going_on()) return Answering::refusal();
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   pthread_t id;
   {
     const LockGuard guard(maintenance_.mutex);

@@ -157,7 +157,7 @@ Error Heap::install_region(const Region& region, unsigned node, const BroughtIov
     uninstall_region(number);
     return veto;
   }
-  state_->nodes[node].note_came(region, {}, region.size);
+  if (brought == nullptr) state_->nodes[node].note_came(region, {}, region.size);
   state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes, region.zeroed);
   state_->nodes[node].note_arrival();
   return {};
@@ -231,7 +231,7 @@ Error Heap::reserve(Bytes size, NodeId node) {
     const LockGuard growing(state_->nodes[n].growth);
     error = {};
     while (held() < size && error.ok()) {
-      const Bytes wanted = std::clamp(size - held(), config_.first_region, config_.region_size);
+      const Bytes wanted = std::clamp(size - held(), config_.first_region, config_.reserve_step);
       error = grow_by(n, wanted, {.granules = 1});
       if (error.ok()) state_->nodes[n].forget_refusals();
     }

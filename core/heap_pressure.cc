@@ -14,12 +14,14 @@ constexpr std::uint64_t kCalm = 10'000'000'000;  // ns without growth ahead of n
 }  // namespace
 
 void Heap::on_pressure(PressureCallback callback, void* context) {
+  if (refuse_in_callback() != ErrorCode::kOk) return;
   const LockGuard guard(maintenance_.mutex);
   maintenance_.on_pressure = {callback, context};
 }
 
 Error Heap::pressure(int level) {
   if (Answering::is_going_on()) return Answering::refusal();
+  if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   if (level != kSomePressure && level != kFullPressure) {
     return make_error(ErrorCode::kInvalid, "no level of pressure: %d; there are %d (some) and %d (full)", level,
                       kSomePressure, kFullPressure);

@@ -143,10 +143,11 @@ Error Heap::keep_regions_whole() {
     if (state_->nodes[n].pages.absent().rep == 0) continue;
     const Error why = bring_back_some(n, kUnlimited, {.granules = 1});
     let_regions_break();
-    return make_error(ErrorCode::kNoMemory,
-                      "a listener is told of whole regions, and %zu KiB of node %u that were given back do not come again: "
-                      "%.200s",
-                      state_->nodes[n].pages.absent() / kKiB, unsigned{state_->nodes[n].id.rep}, why.text);
+    return make_error(
+        ErrorCode::kNoMemory,
+        "a listener is told of whole regions, and %zu KiB of node %u that were given back do not come again: "
+        "%.200s",
+        state_->nodes[n].pages.absent() / kKiB, unsigned{state_->nodes[n].id.rep}, why.text);
   }
   return {};
 }

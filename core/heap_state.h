@@ -39,7 +39,7 @@ struct alignas(kLinePair) NodeState {
   unsigned kin = 0;                      // of these, the first so many are of its own kind
   PageHeap pages;
   std::atomic<std::size_t> floor{0};  // bytes that stay, whatever goes back. relaxed: set under the heap's admin lock
-  std::atomic<std::uint64_t> large_nomem{0};                 // large objects asked for in vain. relaxed: statistics
+  std::atomic<std::uint64_t> large_nomem{0};  // large objects asked for in vain. relaxed: statistics
   // Of growth ahead of need; written under the heap's admin lock. relaxed: a stale one is as good.
   std::atomic<std::size_t> ahead{0};  // bytes used while memory comes: asked for so long before the low mark is reached
   bool marks_are_new = true;          // how fast memory is used is not known yet

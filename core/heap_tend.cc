@@ -47,6 +47,7 @@ void Heap::tend_all(std::uint64_t now) {
   }
   while (!tend_next_bins(kMostByItself)) {
   }
+  forget_some_use();
   end_round(now);
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/misses/ahead.cc -- Q: how long does a thread stall that fills 1 GiB at a steady rate, with and without somebody
 // who brings memory ahead of need?
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include "bench/misses/ground.h"
 #include "bench/misses/paths.h"
@@ -15,6 +17,7 @@ using fastmem::kMiB;
 
 constexpr Bytes kObject = kKiB * 16;
 constexpr Bytes kLow = kMiB * 64;
+constexpr std::chrono::milliseconds kUntilPopulated{200};
 constexpr double kBytesPerNs = 0.5;  // 500 MB/s: a link of 4 Gbit/s that nobody reads from
 
 // The time of each object: its allocation, and the first touch of its pages.
@@ -30,7 +33,9 @@ Path fill(const PathPlan& plan, bool ahead) {
     pin(all_cpus().back());
   }
   const auto free_now = [&] { return heap.node_stats(heap.node_at(0)).value().free; };
-  while (ahead && free_now() < kLow) {  // it is there when the filling begins
+  if (ahead) {  // it is there when the filling begins, and soon its pages are, too
+    while (free_now() < kLow) std::this_thread::yield();
+    std::this_thread::sleep_for(kUntilPopulated);
   }
   Books<void*> objects(count);
   Samples samples(count);

@@ -16,6 +16,8 @@
 #include "platform/thread_id.h"
 #include "tests/core/test_heap.h"
 #include "tests/support/child_process.h"
+#include "tests/support/sanitizers.h"
+#include "tests/support/skip.h"
 
 namespace fastmem::core {
 namespace {
@@ -574,6 +576,7 @@ TEST_CASE("threads come and go beside a maintainer, trim and marks") {
 }
 
 TEST_CASE("the maintainer does not come with a fork, and may be started anew") {
+  if (test::kThreadSanitizer) FM_SKIP("the thread sanitizer starts no threads after a fork");
   TestHeap heap(setup_of());
   REQUIRE(heap->start_maintainer().ok());
   REQUIRE(heap->set_watermarks(kMiB * 4, kUnlimited, kAnyNode).ok());

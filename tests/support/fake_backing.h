@@ -164,7 +164,8 @@ class FakeBacking : public Backing {
     if (told_to_fail()) return refuse(ErrorCode::kNoMemory, "told to fail");
     const auto cap = caps_.find(node);
     if (cap != caps_.end() && held_on(node) + size > cap->second) return refuse(ErrorCode::kNoMemory, "capped");
-    if (contiguity == Contiguity::kContiguous && !contiguous_) return refuse(ErrorCode::kNoMemory, "nothing contiguous");
+    if (contiguity == Contiguity::kContiguous && !contiguous_)
+      return refuse(ErrorCode::kNoMemory, "nothing contiguous");
     const std::size_t first = find_free(size / options_.unit, align);
     if (first == taken_.size()) return refuse(ErrorCode::kNoMemory, "window full");
     mark(first, size, true);

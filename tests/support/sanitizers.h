@@ -16,4 +16,12 @@ inline constexpr bool kShadowMemory = false;
 inline constexpr bool kShadowMemory = false;
 #endif
 
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kThreadSanitizer = true;
+#elif defined(__has_feature)
+inline constexpr bool kThreadSanitizer = __has_feature(thread_sanitizer);
+#else
+inline constexpr bool kThreadSanitizer = false;
+#endif
+
 }  // namespace fastmem::test

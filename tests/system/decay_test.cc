@@ -160,13 +160,13 @@ TEST_CASE("real pressure reaches the callback, and the heap's free memory goes")
   if (!group.usable()) FM_SKIP("no memory cgroup of version 1 may be made");
   const char* const directory = std::getenv("TEST_TMPDIR");
   const std::string file = std::string(directory != nullptr ? directory : "/tmp") + "/fastmem_psi.bin";
-  {
-    std::ofstream out(file, std::ios::binary);
-    const std::string block(kMegabyte, 'x');
-    for (int i = 0; i < 48; ++i) out << block;
-  }
   const test::ChildResult child = test::run_in_child([&]() -> std::string {
     if (!group.enter()) return "not entered";
+    {
+      std::ofstream out(file, std::ios::binary);  // its pages count where they are written
+      const std::string block(kMegabyte, 'x');
+      for (int i = 0; i < 48; ++i) out << block;
+    }
     fastmem_config_t config = config_of(FASTMEM_PAGES_4K);
     config.decay_ms = 0;
     config.pressure_some_us = 5'000;
