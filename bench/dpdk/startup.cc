@@ -71,6 +71,7 @@ void start_eal(const Case& c, std::size_t mib, unsigned) {
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   const bool started = rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0;
+  rmdir(rte_eal_get_runtime_dir());  // nothing is shared
   if (!started) fail("EAL does not start with " + std::to_string(mib) + " MiB");
   if (c.present && c.pages == fastmem::PageKind::kSmall) rte_memseg_walk(touch, nullptr);
 }
@@ -102,7 +103,6 @@ double start_in_child(const Starter& starter, const Case& c, std::size_t mib) {
   if (pid == 0) {
     const double took = time_start(starter, c, mib);
     const bool told = write(ends[1], &took, sizeof took) == sizeof took;
-    rmdir(rte_eal_get_runtime_dir());  // nothing is shared
     std::_Exit(told ? EXIT_SUCCESS : EXIT_FAILURE);
   }
   close(ends[1]);
