@@ -413,6 +413,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   };
   // One look after another, until nothing is worth another look.
   struct Search {
+    static constexpr unsigned kMostTries = 64;  // each follows progress; other threads may take what it made
     unsigned node;
     Need need;
     Bytes held;

@@ -10,7 +10,6 @@
 namespace fastmem::core {
 namespace {
 
-constexpr unsigned kMostTries = 64;                  // each follows progress; other threads may take what it made
 constexpr std::uint64_t kDroughtLasts = 10'000'000;  // ns
 constexpr std::uint64_t kQuiet = 1'000'000'000;      // ns between two lines about a node
 
@@ -187,7 +186,7 @@ bool Heap::look_again_slow(Search& s) {
   // A new region that is one run in IOVA space and still will not do: the next one will not either.
   const bool grow = s.arrivals == 0 && (!s.need.contiguous || s.tries < 2);
   const Looks looks{.tidy_first = s.tries == 0, .grow = grow};
-  if (++s.tries == kMostTries) return false;
+  if (++s.tries >= Search::kMostTries) return false;
   if (!make_room_slow(s.node, s.need, s.held, looks)) {
     if (s.arrivals != 0 && s.arrivals == n.arrivals.load()) return false;
     s.arrivals = n.watch();

@@ -103,9 +103,13 @@ ExtentIndex Heap::take_large(unsigned node, const Need& need) {
   bool hopeless = false;
   ExtentIndex extent = take_held_large(node, need, &hopeless);
   if (extent != kNoExtent) return extent;
-  for (Search looking{node, need, held}; extent == kNoExtent && !hopeless && look_again_slow(looking);) {
-    extent = take_held_large(node, need, &hopeless);
-  }
+  Search looking{node, need, held};
+  while (extent == kNoExtent && !hopeless && look_again_slow(looking)) extent = take_held_large(node, need, &hopeless);
+  const bool particular = need.boundary != 0 || need.contiguous;
+  if (extent != kNoExtent || particular || looking.tries < Search::kMostTries) return extent;
+  // Each time memory came, others had it or gave it back to the system. Nothing goes back while `growth` is held.
+  const LockGuard growing(state_->nodes[node].growth);
+  if (grow_by(node, need.size(), need).ok()) extent = take_held_large(node, need, &hopeless);
   return extent;
 }
 

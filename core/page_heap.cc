@@ -370,11 +370,10 @@ PageHeapCounts PageHeap::counts() {
 std::uint32_t PageHeap::largest(std::uint32_t align) {
   const LockGuard guard(mutex_);
   cool();
-  const FreeExtents& lists = free_;
   std::uint32_t largest = 0;
-  lists.each(*extents_, [&](ExtentIndex i) {
+  free_.each(*extents_, [&](ExtentIndex i) FM_NO_THREAD_SAFETY_ANALYSIS {  // called with the lock held
     const std::uint32_t granules = (*extents_)[i].granules;
-    largest = std::max(largest, granules - std::min(granules, lists.padding(i, align)));
+    largest = std::max(largest, granules - std::min(granules, free_.padding(i, align)));
   });
   return largest;
 }

@@ -120,7 +120,8 @@ class PageHeap {
     const LockGuard guard(mutex_);
     cool();
     std::uint32_t unit = 0;
-    const ExtentIndex found = free_.find_large(*extents_, [&](ExtentIndex i) {
+    // The lambda is called with the lock held.
+    const ExtentIndex found = free_.find_large(*extents_, [&](ExtentIndex i) FM_NO_THREAD_SAFETY_ANALYSIS {
       unit = unit_of((*extents_)[i].region.load(std::memory_order_relaxed));
       return unit != 0 && unit <= most && free_.padding(i, unit) + std::size_t{unit} <= (*extents_)[i].granules;
     });

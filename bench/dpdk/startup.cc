@@ -71,15 +71,19 @@ void start_eal(const Case& c, std::size_t mib, unsigned) {
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   const bool started = rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0;
+  rmdir(rte_eal_get_runtime_dir());  // nothing is shared
   if (!started) fail("EAL does not start with " + std::to_string(mib) + " MiB");
   if (c.present && c.pages == fastmem::PageKind::kSmall) rte_memseg_walk(touch, nullptr);
 }
 
 void start_fastmem(const Case& c, std::size_t mib, unsigned threads) {
-  auto made = fastmem::Heap::create({.pages = c.pages, .prefault = c.present, .prefault_threads = threads});
+  const fastmem::Bytes size = fastmem::kMiB * mib;
+  // One region: threads share it out from beginning to end.
+  auto made = fastmem::Heap::create(
+      {.pages = c.pages, .region_size = size, .prefault = c.present, .prefault_threads = threads});
   if (!made.ok()) fail(made.error().text);
   static fastmem::Heap heap = std::move(*made);  // stays until the process ends
-  if (const fastmem::Error error = heap.reserve(fastmem::kMiB * mib); !error.ok()) fail(error.text);
+  if (const fastmem::Error error = heap.reserve(size); !error.ok()) fail(error.text);
 }
 
 constexpr Starter kStarters[] = {
@@ -99,7 +103,6 @@ double start_in_child(const Starter& starter, const Case& c, std::size_t mib) {
   if (pid == 0) {
     const double took = time_start(starter, c, mib);
     const bool told = write(ends[1], &took, sizeof took) == sizeof took;
-    rmdir(rte_eal_get_runtime_dir());  // nothing is shared
     std::_Exit(told ? EXIT_SUCCESS : EXIT_FAILURE);
   }
   close(ends[1]);
