@@ -19,8 +19,8 @@ void keep_tighter(void* context, const char* directory, bool version2) {
   if (!limit || *limit >= kNoLimit) return;
   MemoryLimit candidate;
   candidate.found = true;
-  candidate.limit = Bytes{*limit};
-  candidate.used = Bytes{read_number(used_file).value_or(0)};
+  candidate.limit = Bytes{static_cast<std::size_t>(*limit)};
+  candidate.used = Bytes{static_cast<std::size_t>(read_number(used_file).value_or(0))};
   if (best.found && best.headroom() <= candidate.headroom()) return;
   std::snprintf(candidate.file, sizeof(candidate.file), "%.*s", static_cast<int>(sizeof(candidate.file) - 1),
                 limit_file.c_str());

@@ -114,7 +114,7 @@ TEST_CASE("all pages at once: a table of one run, too, which goes with the regio
   for (const bool scattered : {false, true}) {
     CAPTURE(scattered);
     TableBench b;
-    if (scattered) b.backing.set_iova([](std::size_t p) { return Iova{(std::size_t{1} << 45) - p * 4096}; });
+    if (scattered) b.backing.set_iova([](std::size_t p) { return Iova{(std::uint64_t{1} << 45) - p * 4096}; });
     const Region region = b.reserve(kMiB * 4);
     Bytes used;
     for (unsigned round = 0; round < 3; ++round) {
