@@ -279,6 +279,7 @@ fastmem_heap_t* fastmem_heap_create(const fastmem_config_t* config) {
 }
 
 int fastmem_heap_destroy(fastmem_heap_t* heap) {
+  if (core::Answering::is_going_on()) return negative(core::Answering::refusal());
   if (core::refuse_in_callback() != ErrorCode::kOk) return negative(last_error().code);
   auto* const h = reinterpret_cast<core::Heap*>(heap);
   if (h == nullptr || !core::is_listed(h))

@@ -282,15 +282,16 @@ ExtentIndex Bin::new_slab() {
 
 void Bin::release_slab(ExtentIndex i) {
   Extent& e = (*context_.extents)[i];
-  lists_[kEmpty].remove(*context_.extents, i);
-  --sizes_[kEmpty];
+  const bool aside = e.list == kAside;
+  lists_[e.list].remove(*context_.extents, i);
+  --sizes_[e.list];
   free_ -= class_->objects;
   ++releases_;
   context_.map->set(i, class_->granules, kNoBin);
   slab::unmake(e, *class_, *context_.arena);
   if (!slab::bitmap_is_inline(*class_))
     pages_->count_books(-static_cast<std::ptrdiff_t>(slab::bitmap_bytes(*class_).rep));
-  pages_->give(i);
+  aside ? pages_->give_aside(i) : pages_->give(i);
 }
 
 // Puts a slab in the list that its free count says.
@@ -331,6 +332,16 @@ void Bin::resume(ExtentIndex first, std::uint32_t granules) {
       e.kind.store(ExtentKind::kSlab, std::memory_order_relaxed);
       context_.map->set(i, class_->granules, id_);
     }
+    i = next;
+  }
+}
+
+void Bin::release_aside(ExtentIndex first, std::uint32_t granules) {
+  const LockGuard guard(mutex_);
+  for (ExtentIndex i = lists_[kAside].front(); i != kNoExtent;) {
+    const Extent& e = (*context_.extents)[i];
+    const ExtentIndex next = e.next;
+    if (i - first < granules && list_for(e) == kEmpty) release_slab(i);
     i = next;
   }
 }

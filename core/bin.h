@@ -80,6 +80,8 @@ class alignas(kLinePair) Bin {
   // Memory that is detached: nothing is taken from its slabs, objects come home to them, and the map does not say so.
   void set_aside(ExtentIndex slab) FM_EXCLUDES(mutex_);
   void resume(ExtentIndex first, std::uint32_t granules) FM_EXCLUDES(mutex_);
+  // Of those set aside in that range: the empty ones are slabs no more, and stay set aside.
+  void release_aside(ExtentIndex first, std::uint32_t granules) FM_EXCLUDES(mutex_);
   bool has_aside(ExtentIndex granule) const FM_EXCLUDES(mutex_) {
     const LockGuard guard(mutex_);
     return slab_aside(granule) != kNoExtent;

@@ -57,8 +57,10 @@ class FreeExtents {
   }
 
   // Granules from an extent's first to the next aligned one.
-  std::uint32_t padding(ExtentIndex i, std::uint32_t align) const {
-    return static_cast<std::uint32_t>(round_up(first_ + i, align) - (first_ + i));
+  std::uint32_t padding(ExtentIndex i, std::uint32_t align) const { return padding_at(first_ + i, align); }
+  // The same of a granule of address space.
+  static std::uint32_t padding_at(std::size_t granule, std::uint32_t align) {
+    return static_cast<std::uint32_t>(round_up(granule, align) - granule);
   }
 
   template <class Visit>

@@ -185,7 +185,7 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
 }
 
 void Heap::destroy() {
-  if (refuse_in_callback() != ErrorCode::kOk) return;  // it stays
+  if (refuse_in_callback() != ErrorCode::kOk || Answering::is_going_on()) return;  // it stays
   stop_maintainer();
   close_maintenance();
   forget_name(this);
@@ -321,6 +321,7 @@ void Heap::lock_for_fork() {
   state_->zones.mutex().lock_for_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.lock_for_fork();
   listeners_.mutex.lock_for_fork();
+  for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].refusal.lock_for_fork();
   state_->regions.mutex().lock_for_fork();
   for (unsigned s = 0; s < kMaxSlots; ++s) {
     if (slot(s) != nullptr) slot(s)->mutex().lock_for_fork();
@@ -338,6 +339,7 @@ void Heap::unlock_after_fork() {
     if (slot(s) != nullptr) slot(s)->mutex().unlock_after_fork();
   }
   state_->regions.mutex().unlock_after_fork();
+  for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].refusal.unlock_after_fork();
   listeners_.mutex.unlock_after_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].growth.unlock_after_fork();
   state_->zones.mutex().unlock_after_fork();
@@ -356,6 +358,7 @@ void Heap::reset_in_child() {
   state_->zones.mutex().reset_in_child();
   for (unsigned n = 0; n < node_count_; ++n) {
     state_->nodes[n].growth.reset_in_child();
+    state_->nodes[n].refusal.reset_in_child();
     state_->nodes[n].pages.mutex().reset_in_child();
   }
   state_->regions.mutex().reset_in_child();

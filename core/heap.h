@@ -65,7 +65,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // The topology outlives the heap, and so does the backing unless the heap owns it (it then goes with the heap, also
   // when none comes to be).
   static Result<Heap*> create(const HeapConfig& config);
-  // No other thread may use the heap any more. Live objects go too. Refused in a listener's callback: the heap stays.
+  // No other thread may use the heap any more. Live objects go too. Refused in a callback: the heap stays.
   void destroy();
 
   // Stands where a heap will be: it has nothing and refuses everything with kNotReady, so that the hot path of a heap
@@ -474,6 +474,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Result<RegionNumber> added_region(const void* base, Bytes size) const;
   bool set_aside(RegionInfo& info);
   void resume(RegionInfo& info);
+  void release_aside(const RegionInfo& info);  // its empty slabs, to the extents that nothing is taken from
   BinId bin_aside(const void* p) const;
   ErrorCode free_aside(BinId id, void* p);
   bool give_aside(ExtentIndex extent, RegionNumber region);

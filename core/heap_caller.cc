@@ -154,14 +154,15 @@ Error Heap::remove_memory(void* base, Bytes size) {
   const unsigned node = info.node;
   const bool was_aside = info.owner.load(std::memory_order_relaxed) == Owner::kAside;
   reclaim_slow(node);
-  if (was_aside) resume(info);
-  release_empty_slabs(node, false);
+  if (was_aside)
+    release_aside(info);
+  else
+    release_empty_slabs(node, false);
   {
     const LockGuard growing(state_->nodes[node].growth);
     const LockGuard telling(listeners_.mutex);
     if (take_out(number, {})) return {};
   }
-  if (was_aside) set_aside(info);
   return make_error(ErrorCode::kBusy, "%zu KiB at %p: objects of it are in use, or in another thread's cache",
                     size / kKiB, base);
 }
@@ -216,6 +217,14 @@ bool Heap::set_aside(RegionInfo& info) {
     std::this_thread::yield();
   }
   return false;
+}
+
+void Heap::release_aside(const RegionInfo& info) {
+  const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
+  const auto granules = static_cast<std::uint32_t>(info.region.size.rep / kGranule);
+  for (unsigned c = 1; c <= state_->classes.count; ++c) {
+    state_->bins[row_of(info.node) + c].release_aside(first, granules);
+  }
 }
 
 void Heap::resume(RegionInfo& info) {

@@ -155,7 +155,9 @@ ExtentIndex Heap::take_part(NodeState& n, const Need& need, bool& hopeless) {
     if (no_iova.ok()) continue;
     n.say_why_not(no_iova);
     hopeless = true;
-    break;
+    // The backing's regions are all alike; of memory that was brought other pieces may have IOVAs.
+    const RegionInfo& info = state_->regions[region_of(map_.address_of(whole))];
+    if (info.owner.load(std::memory_order_relaxed) == Owner::kBacking) break;
   }
   while (seen != kNoExtent) pages.give(std::exchange(seen, state_->extents[seen].next));
   return found;
@@ -199,8 +201,10 @@ ErrorCode Heap::large_free_slow(ExtentIndex extent, void* p) {
   if (own_slot_slow() == nullptr) return last_error().code;
   const RegionNumber region = state_->extents[extent].region.load(std::memory_order_relaxed);
   NodeState& n = state_->nodes[node_of(region)];
-  const bool given = is_aside(region) ? give_aside(extent, region) : n.pages.give_large(extent, region, false);
-  if (!given) return foreign_free(p);  // of two threads that free it one has it
+  using Given = PageHeap::Given;
+  const Given given = n.pages.give_large_unless(extent, region, [&] { return is_aside(region); });
+  if (given == Given::kNo || (given == Given::kAside && !give_aside(extent, region)))
+    return foreign_free(p);  // of two threads that free it one has it
   n.note_arrival();
   if (state_->account.attention.load(std::memory_order_relaxed) == Account::kWanted) [[unlikely]]
     attend_slow();
@@ -211,12 +215,12 @@ ErrorCode Heap::large_free_slow(ExtentIndex extent, void* p) {
 bool Heap::resize_large(ExtentIndex extent, std::size_t size) {
   Extent& e = state_->extents[extent];
   NodeState& n = state_->nodes[node_of(e.region.load(std::memory_order_relaxed))];
+  const RegionNumber region = e.region.load(std::memory_order_relaxed);
   const std::uint32_t before = e.granules;
   const std::uint32_t wanted = granules_of(size);
-  if (wanted < before && is_aside(e.region.load(std::memory_order_relaxed))) return true;  // its tail serves nobody
   if (wanted > before && !n.pages.extend(extent, wanted)) return false;
   if (wanted < before) {
-    n.pages.shrink(extent, wanted);
+    n.pages.shrink(extent, wanted, [&] { return is_aside(region); });  // there its tail serves nobody
     n.note_arrival();
   }
   return true;

@@ -58,6 +58,7 @@ bool Heap::take_out(RegionNumber number, Bytes keep) {
   if (!n.pages.remove_region(first, granules, books, keep)) return false;
   tell_goes(number);
   uninstall_region(number);
+  n.growth.assert_held();
   n.forget_refusals();
   n.note_arrival();
   return true;
@@ -90,6 +91,7 @@ Bytes Heap::discard_free_pages(unsigned node, Bytes most) {
     n.pages.lay_absent(lifted);
     gone += size;
   }
+  n.growth.assert_held();
   if (gone.rep != 0) n.forget_refusals();
   return gone;
 }

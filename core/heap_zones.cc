@@ -121,7 +121,7 @@ ExtentIndex Heap::take_largest(unsigned node, Need need) {
     if (extent == kNoExtent) {
       too_many = half;
     } else {
-      state_->nodes[node].pages.give(extent);  // a larger one may overlap it
+      state_->nodes[node].pages.untake_large(extent);  // a larger one may overlap it
       had = half;
     }
   }

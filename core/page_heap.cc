@@ -43,6 +43,7 @@ ExtentIndex PageHeap::take_whole(std::uint32_t granules) {
   cool();
   const ExtentIndex found = free_.find(*extents_, granules, 1);
   if (found == kNoExtent || !within_limit(granules)) return kNoExtent;
+  if (!account_->has_room_for(std::size_t{granules} * kGranule)) return kNoExtent;
   const std::uint32_t all = (*extents_)[found].granules;
   account_->add(std::size_t{all} * kGranule);  // for a moment beyond the limit
   count_taken(all);
@@ -65,8 +66,7 @@ void PageHeap::give(ExtentIndex extent) {
   lay(ExtentKind::kFree, extent, granules, 0);
 }
 
-bool PageHeap::give_large(ExtentIndex extent, std::uint16_t region, bool aside) {
-  const LockGuard guard(mutex_);
+bool PageHeap::give_large_locked(ExtentIndex extent, std::uint16_t region, bool aside) {
   if (!in_region(extent, region) || !is(ExtentKind::kLarge, extent)) return false;
   Extent& e = (*extents_)[extent];
   const std::uint32_t granules = e.granules;
@@ -84,6 +84,18 @@ bool PageHeap::give_large(ExtentIndex extent, std::uint16_t region, bool aside) 
   e.clean = 0;
   warm_ = extent;
   return true;
+}
+
+void PageHeap::untake_large(ExtentIndex extent) {
+  const LockGuard guard(mutex_);
+  Extent& e = (*extents_)[extent];
+  const std::uint32_t granules = e.granules;
+  e.kind.store(ExtentKind::kNone, std::memory_order_relaxed);
+  add_locked(large_.allocs, ~std::uint64_t{0});
+  add_locked(large_.objects, ~std::size_t{0});
+  add_locked(large_.granules, std::size_t{0} - granules);
+  count_given(granules);
+  lay(ExtentKind::kFree, extent, granules, e.clean);
 }
 
 // The large object that was given back last is among the free extents, joined with its neighbours.
@@ -117,8 +129,7 @@ bool PageHeap::extend(ExtentIndex extent, std::uint32_t granules) {
   return true;
 }
 
-void PageHeap::shrink(ExtentIndex extent, std::uint32_t granules) {
-  const LockGuard guard(mutex_);
+void PageHeap::shrink_locked(ExtentIndex extent, std::uint32_t granules) {
   const std::uint32_t less = (*extents_)[extent].granules - granules;
   claim(extent, granules, 0);
   lay(ExtentKind::kFree, extent + granules, less, 0);
@@ -141,15 +152,25 @@ bool PageHeap::remove_region(ExtentIndex first, std::uint32_t granules, Bytes bo
   cool();
   const ExtentIndex end = first + granules;
   std::uint32_t present = 0;
+  std::uint32_t aside = 0;  // of these: counted as used
   for (ExtentIndex i = first; i < end; i += (*extents_)[i].granules) {
-    if (is(ExtentKind::kFree, i))
+    const bool is_aside = is(ExtentKind::kAside, i);
+    if (is_aside) aside += (*extents_)[i].granules;
+    if (is_aside || is(ExtentKind::kFree, i))
       present += (*extents_)[i].granules;
     else if (!is(ExtentKind::kAbsent, i))
       return false;
   }
   const std::size_t held = held_.load(std::memory_order_relaxed);
   if (present != 0 && (held - present) * kGranule < keep.rep) return false;
-  for (ExtentIndex i = first; i < end; i += (*extents_)[i].granules) unlist(i);
+  for (ExtentIndex i = first; i < end; i += (*extents_)[i].granules) {
+    if (is(ExtentKind::kAside, i))
+      (*extents_)[i].kind.store(ExtentKind::kNone, std::memory_order_relaxed);
+    else
+      unlist(i);
+  }
+  add_locked(used_, std::size_t{0} - aside);
+  account_->give(std::size_t{aside} * kGranule);
   held_.fetch_sub(present, std::memory_order_relaxed);
   away_.fetch_sub(granules - present, std::memory_order_relaxed);
   books_.fetch_sub(books.rep, std::memory_order_relaxed);
@@ -219,6 +240,12 @@ PageHeap::Found PageHeap::set_aside(ExtentIndex first, std::uint32_t granules, s
     }
   }
   return found;
+}
+
+void PageHeap::give_aside(ExtentIndex extent) {
+  const LockGuard guard(mutex_);
+  claim(extent, (*extents_)[extent].granules, 0);
+  (*extents_)[extent].kind.store(ExtentKind::kAside, std::memory_order_relaxed);
 }
 
 void PageHeap::resume(ExtentIndex first, std::uint32_t granules) {
@@ -371,9 +398,9 @@ std::uint32_t PageHeap::largest(std::uint32_t align) {
   const LockGuard guard(mutex_);
   cool();
   std::uint32_t largest = 0;
-  free_.each(*extents_, [&](ExtentIndex i) FM_NO_THREAD_SAFETY_ANALYSIS {  // called with the lock held
+  free_.each(*extents_, [&](ExtentIndex i) {
     const std::uint32_t granules = (*extents_)[i].granules;
-    largest = std::max(largest, granules - std::min(granules, free_.padding(i, align)));
+    largest = std::max(largest, granules - std::min(granules, padding(i, align)));
   });
   return largest;
 }

@@ -34,6 +34,10 @@ struct Account {
   std::atomic<std::size_t> used{0};  // bytes handed out by every PageHeap of the heap
   bool of_one_node = false;          // then its PageHeap's lock guards `used`
 
+  bool has_room_for(std::size_t bytes) const {
+    const std::size_t most = limit.load(std::memory_order_relaxed);
+    return used.load(std::memory_order_relaxed) <= most - std::min(most, bytes) && bytes <= most;
+  }
   bool take(std::size_t bytes) {
     const std::size_t now = add(bytes);
     if (now <= limit.load(std::memory_order_relaxed)) return true;
@@ -91,11 +95,32 @@ class PageHeap {
   // The same of a large object: it is marked, and counted. give_large() is false for an extent that is none, or not of
   // that region. `aside`: what it was lies in memory that nothing is taken from.
   ExtentIndex take_large(std::uint32_t granules, std::uint32_t align) FM_EXCLUDES(mutex_);
-  bool give_large(ExtentIndex extent, std::uint16_t region, bool aside = false) FM_EXCLUDES(mutex_);
+  bool give_large(ExtentIndex extent, std::uint16_t region, bool aside = false) FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return give_large_locked(extent, region, aside);
+  }
+  // The same unless the region is set aside: then nothing happens. `is_aside` is asked where set_aside() is not halfway.
+  enum class Given : std::uint8_t { kNo, kYes, kAside };
+  template <class IsAside>
+  Given give_large_unless(ExtentIndex extent, std::uint16_t region, IsAside is_aside) FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    if (is_aside()) return Given::kAside;
+    return give_large_locked(extent, region, false) ? Given::kYes : Given::kNo;
+  }
+  // As if it had not been taken: it is as clean as it was, and not counted.
+  void untake_large(ExtentIndex extent) FM_EXCLUDES(mutex_);
 
   // A large object, in place: false when what follows is not free, or a limit would be passed.
   bool extend(ExtentIndex extent, std::uint32_t granules) FM_EXCLUDES(mutex_);
-  void shrink(ExtentIndex extent, std::uint32_t granules) FM_EXCLUDES(mutex_);
+  void shrink(ExtentIndex extent, std::uint32_t granules) FM_EXCLUDES(mutex_) {
+    shrink(extent, granules, [] { return false; });
+  }
+  // Unless its region is set aside, as above.
+  template <class IsAside>
+  void shrink(ExtentIndex extent, std::uint32_t granules, IsAside is_aside) FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    if (!is_aside()) shrink_locked(extent, granules);
+  }
 
   // For who must see an extent to know whether some part of it will do: a whole free one of at least so many granules,
   // of which keep() gives back all but a part, or give() the whole.
@@ -123,7 +148,7 @@ class PageHeap {
     // The lambda is called with the lock held.
     const ExtentIndex found = free_.find_large(*extents_, [&](ExtentIndex i) FM_NO_THREAD_SAFETY_ANALYSIS {
       unit = unit_of((*extents_)[i].region.load(std::memory_order_relaxed));
-      return unit != 0 && unit <= most && free_.padding(i, unit) + std::size_t{unit} <= (*extents_)[i].granules;
+      return unit != 0 && unit <= most && padding(i, unit) + std::size_t{unit} <= (*extents_)[i].granules;
     });
     if (found == kNoExtent) return kNoExtent;
     const std::uint32_t before = free_.padding(found, unit);
@@ -160,6 +185,8 @@ class PageHeap {
   };
   Found set_aside(ExtentIndex first, std::uint32_t granules, std::span<ExtentIndex> slabs) FM_EXCLUDES(mutex_);
   void resume(ExtentIndex first, std::uint32_t granules) FM_EXCLUDES(mutex_);
+  // A slab's extent, of a region that is set aside, where it stays.
+  void give_aside(ExtentIndex extent) FM_EXCLUDES(mutex_);
 
   // ---- limits and counts ----
 
@@ -215,11 +242,16 @@ class PageHeap {
   static std::size_t first_granule(const PageMap& map) {
     return reinterpret_cast<std::uintptr_t>(map.address_of(0)) / kGranule;
   }
+  std::uint32_t padding(ExtentIndex i, std::uint32_t align) const {
+    return FreeExtents::padding_at(first_granule(*map_) + i, align);
+  }
   FreeExtents& lists_of(ExtentKind kind) FM_REQUIRES(mutex_) { return kind == ExtentKind::kFree ? free_ : absent_; }
   void claim(ExtentIndex first, std::uint32_t granules, std::uint32_t clean) FM_REQUIRES(mutex_);
   ExtentIndex take_warm(std::uint32_t granules) FM_REQUIRES(mutex_);
   ExtentIndex take_locked(std::uint32_t granules, std::uint32_t align) FM_REQUIRES(mutex_);
   void mark_large(ExtentIndex extent) FM_REQUIRES(mutex_);
+  bool give_large_locked(ExtentIndex extent, std::uint16_t region, bool aside) FM_REQUIRES(mutex_);
+  void shrink_locked(ExtentIndex extent, std::uint32_t granules) FM_REQUIRES(mutex_);
   void cool() FM_REQUIRES(mutex_);
   ExtentIndex carve(ExtentKind kind, ExtentIndex whole, std::uint32_t before, std::uint32_t granules)
       FM_REQUIRES(mutex_);

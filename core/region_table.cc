@@ -159,7 +159,8 @@ Error RegionTable::renew(RegionNumber number, Bytes offset, Bytes size, Backing&
     if (table + i < first || table + i >= first + size / page) table[i] = Iova{info.run.rep + i * page.rep};
   }
   const LockGuard guard(mutex_);
-  if (info.table != nullptr) arena_->recycle(info.table, table_bytes);  // pages_of() had been asked
+  // pages_of() was asked meanwhile
+  if (info.table != nullptr && info.table != table) arena_->recycle(info.table, table_bytes);
   info.table = table;
   info.iova.store(IovaState::kTable, std::memory_order_release);
   return {};

@@ -16,5 +16,6 @@
 #define FM_EXCLUDES(...) FM_THREAD_ATTRIBUTE(locks_excluded(__VA_ARGS__))
 #define FM_ACQUIRE(...) FM_THREAD_ATTRIBUTE(acquire_capability(__VA_ARGS__))
 #define FM_TRY_ACQUIRE(...) FM_THREAD_ATTRIBUTE(try_acquire_capability(__VA_ARGS__))
+#define FM_ASSERT_HELD(...) FM_THREAD_ATTRIBUTE(assert_capability(__VA_ARGS__))
 #define FM_RELEASE(...) FM_THREAD_ATTRIBUTE(release_capability(__VA_ARGS__))
 #define FM_NO_THREAD_SAFETY_ANALYSIS FM_THREAD_ATTRIBUTE(no_thread_safety_analysis)

@@ -206,5 +206,29 @@ TEST_CASE("a child makes a heap of its own and takes both down") {
   CHECK(result.text == "");
 }
 
+TEST_CASE("a fork while threads are told that there is no memory: the child is told, too") {
+  TestHeap heap;
+  heap.backing.fail_always();
+  std::atomic<bool> done{false};
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      while (!done) heap->alloc(64);
+    });
+  }
+  for (unsigned i = 0; i < 200; ++i) {
+    const ChildResult child = run_in_child([&] {
+      alarm(30);  // SIGALRM ends a child that waits for a thread it has not
+      return std::string(heap->alloc(64) == nullptr ? "" : "memory from nowhere");
+    });
+    CHECK(child.signal == 0);
+    CHECK(child.text.empty());
+    if (child.signal != 0) break;
+  }
+  done = true;
+  for (std::thread& thread : threads) thread.join();
+  heap.backing.fail_never();
+}
+
 }  // namespace
 }  // namespace fastmem::core

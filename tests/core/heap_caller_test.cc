@@ -580,5 +580,78 @@ TEST_CASE("memory comes, is set aside and goes while threads allocate") {
   CHECK(heap->stats().in_use == Bytes{0});
 }
 
+TEST_CASE("memory without IOVAs does not stand in the way of memory that has them") {
+  const CallerHeap heap;
+  const Mapped with(kMiB * 4);
+  const Mapped without(kMiB * 2);
+  std::vector<Iova> iovas;
+  for (std::size_t page = 0; page < with.size() / (kKiB * 4); ++page) iovas.push_back(Iova{(1 << 20) + page * 4096});
+  REQUIRE(heap.add(without.base(), without.size()).ok());
+  CHECK(heap->alloc(Request{.size = 3 << 19, .flags = kContiguous}) == nullptr);
+  CHECK(last_error().code != ErrorCode::kNoMemory);  // it is IOVAs that are missing
+  REQUIRE(heap.add(with.base(), with.size(), iovas).ok());
+  void* const p = heap->alloc(Request{.size = 3 << 19, .flags = kContiguous});
+  REQUIRE(p != nullptr);
+  CHECK(with.holds(p, 3 << 19));
+  CHECK(heap->iova_contiguous(p, Bytes{3 << 19}).value());
+  CHECK(heap->free(p) == ErrorCode::kOk);
+  heap->check_invariants();
+}
+
+TEST_CASE("detached memory lends nothing while it is asked to go, and goes once it is empty") {
+  const CallerHeap heap;
+  const Mapped first(kMiB * 4);
+  const Mapped second(kMiB * 4);
+  REQUIRE(heap.add(first.base(), first.size()).ok());
+  void* const kept = heap->alloc(2 << 20);
+  void* const small = heap->alloc(4000);
+  REQUIRE((first.holds(kept, 1) && first.holds(small, 1)));
+  REQUIRE(heap.add(second.base(), second.size()).ok());
+  void* const rest = heap->alloc(3 << 20);  // an object of 1.5 MiB has room in the first one only
+  REQUIRE(second.holds(rest, 1));
+  std::atomic<bool> detached{false};
+  std::atomic<bool> done{false};
+  std::atomic<unsigned> lent{0};
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 2; ++t) {
+    threads.emplace_back([&, t] {
+      while (!done) {
+        const bool was = detached;
+        const std::size_t size = t == 0 ? 3 << 19 : 5000;
+        void* const p = heap->alloc(size);
+        if (p == nullptr) continue;
+        // An object that a cache had from before may still be had.
+        if (was && size > kMaxSize && detached && first.holds(p, 1)) ++lent;
+        heap->free(p);
+      }
+    });
+  }
+  for (unsigned round = 0; round < 50; ++round) {
+    while (!heap->detach_memory(first.base(), first.size()).ok()) {
+    }
+    detached = true;
+    for (unsigned i = 0; i < 20; ++i) CHECK(heap->remove_memory(first.base(), first.size()).code == ErrorCode::kBusy);
+    detached = false;
+    REQUIRE(heap->attach_memory(first.base(), first.size()).ok());
+  }
+  while (!heap->detach_memory(first.base(), first.size()).ok()) {
+  }
+  detached = true;
+  heap->free(kept);
+  heap->free(small);
+  heap->free(rest);
+  while (!heap->remove_memory(first.base(), first.size()).ok()) std::this_thread::yield();
+  done = true;
+  for (std::thread& thread : threads) thread.join();
+  CHECK(lent == 0);
+  heap->check_invariants();
+  CHECK(heap->memory_stats(kAnyNode)->total == second.size());
+  heap->flush();
+  CHECK(heap->stats().in_use == Bytes{0});
+  CHECK(heap->remove_memory(second.base(), second.size()).ok());
+  CHECK(heap->memory_stats(kAnyNode)->total == Bytes{0});
+  CHECK(heap->stats().slabs == Bytes{0});
+}
+
 }  // namespace
 }  // namespace fastmem::core

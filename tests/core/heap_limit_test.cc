@@ -148,5 +148,24 @@ TEST_CASE("a reserve beyond the limit is refused to the byte, and takes nothing"
   }
 }
 
+TEST_CASE("the total limit holds for objects with wishes, too") {
+  TestHeap heap;
+  REQUIRE(heap->reserve(kMiB * 16, kAnyNode).ok());
+  heap->set_total_limit(kMiB * 3);
+  CHECK(heap->alloc((kMiB * 4).rep) == nullptr);
+  for (const Request& r :
+       {Request{.size = 4 << 20, .flags = kContiguous}, Request{.size = 4 << 20, .boundary = 8 << 20}}) {
+    CHECK(heap->alloc(r) == nullptr);
+    CHECK(last_error().code == ErrorCode::kNoMemory);
+    Request within = r;
+    within.size = 3 << 20;
+    void* const p = heap->alloc(within);
+    REQUIRE(p != nullptr);
+    CHECK(heap->alloc(Request{.size = 2 << 20, .flags = kContiguous}) == nullptr);
+    CHECK(heap->free(p) == ErrorCode::kOk);
+  }
+  heap->check_invariants();
+}
+
 }  // namespace
 }  // namespace fastmem::core

@@ -386,6 +386,18 @@ TEST_CASE("a callback may allocate and free, but not maintain, press, or stop") 
   CHECK(inside.wrong == 0);
 }
 
+TEST_CASE("a heap is not destroyed in its callback") {
+  TestHeap heap(setup_of());
+  heap->on_watermark([](int, int, std::size_t, void* h) { static_cast<Heap*>(h)->destroy(); }, heap.heap);
+  REQUIRE(heap->start_maintainer().ok());
+  REQUIRE(heap->set_watermarks(kMiB, kUnlimited, kAnyNode).ok());
+  REQUIRE(heap->stop_maintainer().ok());
+  REQUIRE(heap->set_watermarks(kMiB * 200, kUnlimited, kAnyNode).ok());
+  void* const p = heap->alloc(kM);
+  CHECK(p != nullptr);
+  CHECK(heap->free(p) == ErrorCode::kOk);
+}
+
 // ---- pressure ------------------------------------------------------------------------------------------------------------
 
 TEST_CASE("pressure: free memory goes down to the floor, and the callback hears the level") {

@@ -214,5 +214,27 @@ TEST_CASE("threads that want the same names: one has each") {
   CHECK(names(heap).size() == 200);
 }
 
+TEST_CASE("the search for the largest is not counted") {
+  TestHeap heap(large());
+  REQUIRE(heap->reserve(kMiB * 16, kAnyNode).ok());
+  void* const p = heap->alloc(5 << 20);
+  heap.backing.set_iova([](std::size_t page) { return Iova{(page + page / 640 * 512 + 1024) * 4096}; });
+  Zone zone;
+  REQUIRE(reserve(heap, "all", {.size = 0, .flags = kContiguous}, &zone) == ErrorCode::kOk);
+  CHECK(heap->memory_stats(kAnyNode)->large_objects == 2);
+  CHECK(heap->memory_stats(kAnyNode)->large == kMiB * 5 + zone.size);
+  CHECK(heap->stats().allocs == 2);
+  CHECK(heap->stats().frees == 0);
+  // No address inside of free memory passes for an object.
+  CHECK(heap->zone_free("all").ok());
+  CHECK(heap->free(p) == ErrorCode::kOk);
+  std::size_t objects = 0;
+  auto* const base = static_cast<std::byte*>(heap.backing.live()[0].base);
+  for (std::size_t at = 0; at < (kMiB * 16).rep; at += kGranule) objects += heap->usable_size(base + at) != 0;
+  CHECK(objects == 0);
+  CHECK(heap->stats().in_use == Bytes{0});
+  heap->check_invariants();
+}
+
 }  // namespace
 }  // namespace fastmem::core

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstring>
 #include <memory>
 #include <set>
 #include <thread>
@@ -190,6 +191,26 @@ TEST_CASE("whether all regions are inherited by fork, also after their IOVAs wer
   CHECK_FALSE(b.table.all_inherited_by_fork());
   b.table.remove(n);
   CHECK(b.table.all_inherited_by_fork());
+}
+
+TEST_CASE("pages that come again elsewhere: the table that a listener had made stays the region's") {
+  FakeBackingOptions options;
+  options.page_size = kMiB * 2;
+  options.unit = kMiB * 2;
+  TableBench b(options);
+  const Region region = b.reserve(kMiB * 16);
+  const RegionNumber n = b.table.add(region, 0, 32);
+  const auto pages = b.table.pages_of(n, b.backing);
+  REQUIRE(pages.ok());
+  REQUIRE(b.table.is_one_run(n));
+  b.backing.set_iova([](std::size_t page) { return Iova{(std::uint64_t{3} << 41) - page * 8 * kMiB.rep}; });
+  REQUIRE(b.table.renew(n, kMiB * 4, kMiB * 6, b.backing).ok());
+  REQUIRE_FALSE(b.table.is_one_run(n));
+  void* const other = b.arena.take(Bytes{8 * sizeof(Iova)});
+  CHECK(other != b.table[n].table);
+  std::memset(other, 0xff, 8 * sizeof(Iova));
+  CHECK(b.iova_of(n, byte_of(region, (kMiB * 4).rep)) == b.backing.expected_iova(byte_of(region, (kMiB * 4).rep)));
+  CHECK(b.iova_of(n, byte_of(region, (kMiB * 2).rep)) != b.backing.expected_iova(byte_of(region, (kMiB * 2).rep)));
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ struct ModelConfig {
   unsigned nodes = 1;
   std::size_t default_align = 16;
   Bytes discard_unit = kKiB * 64;  // of pages that go back inside of regions
-  unsigned check_every = 1;  // operations between two looks at the heap's own invariants
+  unsigned check_every = 1;        // operations between two looks at the heap's own invariants
   bool trace = false;
 };
 
