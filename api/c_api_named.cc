@@ -37,6 +37,7 @@ fastmem_heap_t* fastmem_named_heap(const char* name) {
 }
 
 int fastmem_named_heap_destroy(const char* name) {
+  if (core::Answering::is_going_on()) return negative(core::Answering::refusal());
   core::Heap* const heap = find(name);
   if (heap == nullptr) return negative(last_error().code);
   if (heap->stats().regions != 0)

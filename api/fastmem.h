@@ -148,7 +148,7 @@ FASTMEM_API fastmem_heap_t *fastmem_heap_create(const fastmem_config_t *config);
 
 /**
  * Gives everything back, live objects too. The caller makes sure that no other thread uses the heap any more.
- * @return 0, -EINVAL (NULL, or not a heap)
+ * @return 0, -EINVAL (NULL, or not a heap), -EDEADLK (from a callback)
  */
 FASTMEM_API int fastmem_heap_destroy(fastmem_heap_t *heap);
 
@@ -624,7 +624,7 @@ FASTMEM_API fastmem_heap_t *fastmem_named_heap(const char *name);
 
 /**
  * As fastmem_heap_destroy(), which forces it, but only when all memory was removed.
- * @return 0, -ENOENT, -EBUSY (it has memory, and perhaps objects)
+ * @return 0, -ENOENT, -EBUSY (it has memory, and perhaps objects), -EDEADLK (from a callback)
  */
 FASTMEM_API int fastmem_named_heap_destroy(const char *name);
 

@@ -356,6 +356,7 @@ void Heap::reset_in_child() {
   listeners_.reset_in_child();
   whole_regions_.store(0, std::memory_order_relaxed);
   state_->zones.mutex().reset_in_child();
+  state_->zones.forget_claims();
   for (unsigned n = 0; n < node_count_; ++n) {
     state_->nodes[n].growth.reset_in_child();
     state_->nodes[n].refusal.reset_in_child();

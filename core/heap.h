@@ -450,6 +450,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool take_out(RegionNumber number, Bytes keep) FM_REQUIRES(listeners_.mutex);
   Bytes discard_free_pages(unsigned node, Bytes most);
   Error keep_regions_whole();
+  std::size_t change_floor(unsigned node, Bytes floor);
   void let_regions_break() { whole_regions_.fetch_sub(1, std::memory_order_relaxed); }
 
   // Objects above the largest class.

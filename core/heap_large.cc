@@ -50,8 +50,9 @@ void* Heap::alloc(const Request& request) {
     if (p == nullptr || (r.flags & kContiguous) == 0) return p;
     const bool has_iova = iova_of(p) != kBadIova;
     if (has_iova && contiguous_from(p, r.size) == r.size) return p;
+    const bool brought = state_->regions[region_of(p)].owner.load(std::memory_order_relaxed) != Owner::kBacking;
     free(p);
-    if (!has_iova) return nullptr;
+    if (!has_iova && !brought) return nullptr;  // else other memory that was brought may have IOVAs
   }
   const Place asked = r.node == kAnyNode ? Place{-1, false} : place(r.node);
   if (asked.first < 0 && r.node != kAnyNode) return set_last_error(no_place(r.node)), nullptr;
@@ -149,7 +150,7 @@ ExtentIndex Heap::take_part(NodeState& n, const Need& need, bool& hopeless) {
     Error no_iova;
     if (find_part(whole, need, before, no_iova)) {
       found = pages.keep(whole, before, need.granules);
-      continue;
+      if (found != kNoExtent) break;
     }
     state_->extents[whole].next = std::exchange(seen, whole);
     if (no_iova.ok()) continue;
@@ -159,7 +160,7 @@ ExtentIndex Heap::take_part(NodeState& n, const Need& need, bool& hopeless) {
     const RegionInfo& info = state_->regions[region_of(map_.address_of(whole))];
     if (info.owner.load(std::memory_order_relaxed) == Owner::kBacking) break;
   }
-  while (seen != kNoExtent) pages.give(std::exchange(seen, state_->extents[seen].next));
+  while (seen != kNoExtent) pages.give_whole(std::exchange(seen, state_->extents[seen].next));
   return found;
 }
 

@@ -283,7 +283,6 @@ Error Heap::set_limit(Bytes limit, NodeId node) {
 
 void Heap::set_total_limit(Bytes limit) {
   if (refuse_in_callback() != ErrorCode::kOk) return;
-  if (refuse_in_callback() != ErrorCode::kOk) return;
   const LockGuard guard(admin_);
   state_->account.limit.store(limit.rep, std::memory_order_relaxed);
   for (unsigned n = 0; n < node_count_; ++n) {

@@ -141,9 +141,9 @@ Error Heap::keep_regions_whole() {
   whole_regions_.fetch_add(1, std::memory_order_relaxed);
   for (unsigned n = 0; n < node_count_; ++n) {
     const LockGuard growing(state_->nodes[n].growth);
-    bring_back_all(n);
-    if (state_->nodes[n].pages.absent().rep == 0) continue;
-    const Error why = bring_back_some(n, kUnlimited, {.granules = 1});
+    Error why;
+    while (why.ok() && state_->nodes[n].pages.absent().rep != 0) why = bring_back_some(n, kUnlimited, {.granules = 1});
+    if (why.ok()) continue;
     let_regions_break();
     return make_error(
         ErrorCode::kNoMemory,
@@ -163,6 +163,12 @@ Error Heap::bring_back_region(RegionNumber number) {
   }
 }
 
+// Returns the one before.
+std::size_t Heap::change_floor(unsigned node, Bytes floor) {
+  const LockGuard guard(admin_);  // nothing goes back meanwhile
+  return state_->nodes[node].floor.exchange(floor.rep, std::memory_order_relaxed);
+}
+
 Error Heap::set_floor(Bytes floor, NodeId node) {
   if (refuse_in_callback() != ErrorCode::kOk) return last_error();
   const Place asked = node == kAnyNode ? Place{-1, false} : place(node);
@@ -171,10 +177,12 @@ Error Heap::set_floor(Bytes floor, NodeId node) {
   Error first;
   for (unsigned n = 0; n < node_count_; ++n) {
     if (only >= 0 && n != static_cast<unsigned>(only) && !(asked.whole_kind && akin(n, node))) continue;
+    // First: nothing that comes for it goes back before it counts.
+    const std::size_t before = change_floor(n, floor);
     const Error error = floor.rep != 0 ? reserve(floor, state_->nodes[n].id) : Error{};
-    const LockGuard guard(admin_);
-    if (error.ok()) state_->nodes[n].floor.store(floor.rep, std::memory_order_relaxed);
-    if (!error.ok() && first.ok()) first = error;
+    if (error.ok()) continue;
+    change_floor(n, Bytes{before});
+    if (first.ok()) first = error;
   }
   return first;
 }

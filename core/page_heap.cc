@@ -45,18 +45,24 @@ ExtentIndex PageHeap::take_whole(std::uint32_t granules) {
   if (found == kNoExtent || !within_limit(granules)) return kNoExtent;
   if (!account_->has_room_for(std::size_t{granules} * kGranule)) return kNoExtent;
   const std::uint32_t all = (*extents_)[found].granules;
-  account_->add(std::size_t{all} * kGranule);  // for a moment beyond the limit
   count_taken(all);
   return carve(ExtentKind::kFree, found, 0, all);
 }
 
 ExtentIndex PageHeap::keep(ExtentIndex whole, std::uint32_t before, std::uint32_t granules) {
   const LockGuard guard(mutex_);
-  const std::uint32_t length = (*extents_)[whole].granules;
-  count_given(length - granules);
+  if (!account_->take(std::size_t{granules} * kGranule)) return kNoExtent;
+  count_back((*extents_)[whole].granules - granules);
   const ExtentIndex part = split(ExtentKind::kFree, whole, before, granules, false);
   mark_large(part);
   return part;
+}
+
+void PageHeap::give_whole(ExtentIndex whole) {
+  const LockGuard guard(mutex_);
+  const Extent& e = (*extents_)[whole];
+  count_back(e.granules);
+  lay(ExtentKind::kFree, whole, e.granules, e.clean);
 }
 
 void PageHeap::give(ExtentIndex extent) {
@@ -357,8 +363,13 @@ bool PageHeap::charge(std::uint32_t granules) {
 }
 
 void PageHeap::count_given(std::uint32_t granules) {
-  add_locked(used_, std::size_t{0} - granules);
   account_->give(std::size_t{granules} * kGranule);
+  count_back(granules);
+}
+
+// Of what the account does not know.
+void PageHeap::count_back(std::uint32_t granules) {
+  add_locked(used_, std::size_t{0} - granules);
   look_at_marks();
 }
 

@@ -123,9 +123,10 @@ class PageHeap {
   }
 
   // For who must see an extent to know whether some part of it will do: a whole free one of at least so many granules,
-  // of which keep() gives back all but a part, or give() the whole.
+  // of which keep() gives back all but a part, or give_whole() all. Only what is kept counts against the total limit.
   ExtentIndex take_whole(std::uint32_t granules) FM_EXCLUDES(mutex_);
-  // The part's first granule is the extent from now on, and a large object.
+  void give_whole(ExtentIndex whole) FM_EXCLUDES(mutex_);
+  // The part's first granule is the extent from now on, and a large object. kNoExtent: the total limit would be passed.
   ExtentIndex keep(ExtentIndex whole, std::uint32_t before, std::uint32_t granules) FM_EXCLUDES(mutex_);
 
   // ---- regions ----
@@ -264,6 +265,7 @@ class PageHeap {
   void unlist(ExtentIndex first) FM_REQUIRES(mutex_);
   void count_taken(std::uint32_t granules) FM_REQUIRES(mutex_) { add_locked(used_, std::size_t{granules}); }
   void count_given(std::uint32_t granules) FM_REQUIRES(mutex_);
+  void count_back(std::uint32_t granules) FM_REQUIRES(mutex_);
   bool is(ExtentKind kind, ExtentIndex i) const { return (*extents_)[i].kind.load(std::memory_order_relaxed) == kind; }
   bool in_region(ExtentIndex i, std::uint16_t region) const {
     return (*extents_)[i].region.load(std::memory_order_relaxed) == region;

@@ -46,6 +46,13 @@ void ZoneTable::forget(unsigned number) {
   entry(number).use = Use::kFree;
 }
 
+void ZoneTable::forget_claims() {
+  const LockGuard guard(mutex_);
+  for (unsigned i = 0; i < end_; ++i) {
+    if (entry(i).use == Use::kClaimed) entry(i).use = Use::kFree;
+  }
+}
+
 Error ZoneTable::find(const char* name, Zone& out) const {
   const LockGuard guard(mutex_);
   const int number = found(name);

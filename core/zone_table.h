@@ -45,6 +45,9 @@ class ZoneTable {
   bool at(unsigned number, Zone& out) const FM_EXCLUDES(mutex_);
   unsigned end() const FM_EXCLUDES(mutex_);  // numbers are below it
 
+  // Of threads that a child of fork has not.
+  void forget_claims() FM_EXCLUDES(mutex_);
+
   Mutex& mutex() { return mutex_; }
 
  private:

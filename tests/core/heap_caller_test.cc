@@ -595,6 +595,12 @@ TEST_CASE("memory without IOVAs does not stand in the way of memory that has the
   CHECK(with.holds(p, 3 << 19));
   CHECK(heap->iova_contiguous(p, Bytes{3 << 19}).value());
   CHECK(heap->free(p) == ErrorCode::kOk);
+  for (unsigned i = 0; i < 80; ++i) {  // each has a granule of its own
+    void* const small = heap->alloc(Request{.size = 10'000, .flags = kContiguous});
+    REQUIRE(small != nullptr);
+    REQUIRE(with.holds(small, 10'000));
+    if (i % 2 != 0) REQUIRE(heap->free(small) == ErrorCode::kOk);
+  }
   heap->check_invariants();
 }
 

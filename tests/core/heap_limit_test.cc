@@ -2,7 +2,9 @@
 // Limits: of any granularity, per node, below what is held, lifted again.
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/core/test_heap.h"
@@ -164,6 +166,30 @@ TEST_CASE("the total limit holds for objects with wishes, too") {
     CHECK(heap->alloc(Request{.size = 2 << 20, .flags = kContiguous}) == nullptr);
     CHECK(heap->free(p) == ErrorCode::kOk);
   }
+  heap->check_invariants();
+}
+
+TEST_CASE("a search for memory of another node takes nothing of the total limit") {
+  TestHeap::Setup setup;
+  setup.nodes = {0, 1};
+  setup.config.region_size = kMiB * 32;
+  TestHeap heap(setup);
+  REQUIRE(heap->reserve(kMiB * 32, node(0)).ok());
+  REQUIRE(heap->reserve(kMiB * 32, node(1)).ok());
+  heap->set_total_limit(kMiB * 40);
+  std::atomic<bool> done{false};
+  std::thread searches([&] {
+    while (!done) heap->free(heap->alloc(Request{.size = 2 << 20, .flags = kContiguous | kStrict, .node = node(0)}));
+  });
+  unsigned refused = 0;
+  for (unsigned i = 0; i < 20'000; ++i) {
+    void* const p = heap->alloc(Request{.size = 20 << 20, .flags = kStrict, .node = node(1)});
+    refused += p == nullptr;
+    if (p != nullptr) heap->free(p);
+  }
+  done = true;
+  searches.join();
+  CHECK(refused == 0);
   heap->check_invariants();
 }
 

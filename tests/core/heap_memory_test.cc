@@ -286,5 +286,32 @@ TEST_CASE("threads grow, free and trim at once") {
   heap.check_laws(0);
 }
 
+TEST_CASE("a floor is there when set_floor returns, whatever goes back meanwhile") {
+  TestHeap::Setup setup;
+  setup.backing.discard_unit = kKiB * 64;
+  TestHeap heap(setup);
+  std::atomic<bool> done{false};
+  std::thread other([&] {
+    while (!done) heap->trim();
+  });
+  unsigned below = 0;
+  for (unsigned i = 0; i < 300; ++i) {
+    REQUIRE(heap->set_floor(kMiB * 8, kAnyNode).ok());
+    below += heap->memory_stats(kAnyNode)->total < kMiB * 8;
+    REQUIRE(heap->set_floor({}, kAnyNode).ok());
+  }
+  done = true;
+  other.join();
+  CHECK(below == 0);
+  // One that cannot be had leaves the one before.
+  REQUIRE(heap->set_floor(kMiB * 4, kAnyNode).ok());
+  heap.backing.fail_always();
+  CHECK(heap->set_floor(kMiB * 64, kAnyNode).code == ErrorCode::kNoMemory);
+  CHECK(heap->memory_stats(kAnyNode)->floor == kMiB * 4);
+  heap->trim();
+  CHECK(heap->memory_stats(kAnyNode)->total >= kMiB * 4);
+  heap.backing.fail_never();
+}
+
 }  // namespace
 }  // namespace fastmem::core

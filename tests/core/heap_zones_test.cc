@@ -10,6 +10,7 @@
 
 #include "core/zone_table.h"
 #include "tests/core/test_heap.h"
+#include "tests/core/workbench.h"
 
 namespace fastmem::core {
 namespace {
@@ -234,6 +235,20 @@ TEST_CASE("the search for the largest is not counted") {
   CHECK(objects == 0);
   CHECK(heap->stats().in_use == Bytes{0});
   heap->check_invariants();
+}
+
+TEST_CASE("a name that a thread was about to use is free in the child of a fork, which has no such thread") {
+  Memory books(kMiB * 4, false);
+  Arena arena(books.get(), books.size());
+  ZoneTable table(&arena);
+  unsigned number = 0;
+  REQUIRE(table.claim("there", number).ok());
+  table.publish(number, {.name = "there"});
+  REQUIRE(table.claim("claimed", number).ok());
+  CHECK(table.claim("claimed", number).code == ErrorCode::kExists);
+  table.forget_claims();
+  CHECK(table.claim("claimed", number).ok());
+  CHECK(table.claim("there", number).code == ErrorCode::kExists);
 }
 
 }  // namespace
