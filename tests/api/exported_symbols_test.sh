@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# exported_symbols_test.sh LIBRARY HEADER: the shared library exports every function that fastmem.h declares, and else
+# exported_symbols_test.sh LIBRARY HEADER...: the shared library exports every function that the headers declare, and else
 # only C++ names of namespace fastmem, whose inline functions call them.
 set -euo pipefail
 
 library=$1
-header=$2
+shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 nm -D --defined-only "$library" | awk '{print $NF}' | sed 's/@.*//' | grep -v '^FASTMEM_0$' | sort -u >"$work/all"
-sed -n '/^FASTMEM_API/,/;/p' "$header" | grep -o 'fastmem_[a-z_0-9]*(' | tr -d '(' | sort -u >"$work/declared"
+sed -n '/^FASTMEM_API/,/;/p' "$@" | grep -o 'fastmem_[a-z_0-9]*(' | tr -d '(' | sort -u >"$work/declared"
 grep '^fastmem_' "$work/all" >"$work/c" || true
 grep -v '^fastmem_' "$work/all" | c++filt >"$work/cpp" || true
 
@@ -18,12 +18,12 @@ grep -v '^fastmem_' "$work/all" | c++filt >"$work/cpp" || true
 
 status=0
 if ! diff -u "$work/declared" "$work/c"; then
-  echo "fastmem.h declares (-) what the library does not export (+), or the other way round"
+  echo "the headers declare (-) what the library does not export (+), or the other way round"
   status=1
 fi
 foreign=$(grep -vE '^((typeinfo|typeinfo name|vtable|VTT) for |non-virtual thunk to |guard variable for )?fastmem::' "$work/cpp" || true)
 if [ -n "$foreign" ]; then
-  echo "exported, and neither of fastmem.h nor of namespace fastmem:"
+  echo "exported, and neither of the headers nor of namespace fastmem:"
   echo "$foreign"
   status=1
 fi
