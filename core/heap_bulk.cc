@@ -61,6 +61,7 @@ bool Heap::unclaim_slow(const Cache& cache, std::size_t n) {
 // The caller's array stays untouched until `gather` has filled another one.
 template <class Gather>
 ErrorCode Heap::gather_apart(void** ptrs, std::size_t n, Gather gather) {
+  if (n == 0) return ErrorCode::kOk;
   if (n <= kOnStack) {
     void* gathered[kOnStack];
     const ErrorCode code = gather(gathered);

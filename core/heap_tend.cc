@@ -61,12 +61,11 @@ void Heap::end_round(std::uint64_t now) {
 bool Heap::tend_next_slot(const Slot* own, std::size_t most) {
   unsigned id = state_->tend_slot.load(std::memory_order_relaxed);
   while (id < kMaxSlots && slot(id) == nullptr) ++id;
-  if (id < kMaxSlots) {
-    Slot& s = *slot(id);
+  if (Slot* const s = id < kMaxSlots ? slot(id) : nullptr) {
     Strays strays;
     // Nobody is inside the shared slot's caches without its lock.
-    const bool alone = &s == own || id == kNoSlot.rep;
-    s.shed_idle(state_->bins, 0, state_->bin_count(), alone, most, strays);
+    const bool alone = s == own || id == kNoSlot.rep;
+    s->shed_idle(state_->bins, 0, state_->bin_count(), alone, most, strays);
     settle(strays);
     ++id;  // what is left is as idle in the next round
   }

@@ -53,7 +53,7 @@ Error name_heap(Heap* heap, const char* name) {
     return make_error(ErrorCode::kNoSpace, "no heap named %s: there are %u with a name, the most there can be", name,
                       kMostNamedHeaps);
   }
-  std::strcpy(g_entries[i].name, name);
+  std::memcpy(g_entries[i].name, name, std::strlen(name) + 1);  // it fits: check_heap_name()
   g_entries[i].heap.store(heap, std::memory_order_release);
   if (i == ever()) g_ever.store(i + 1, std::memory_order_release);
   return {};

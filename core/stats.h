@@ -107,7 +107,7 @@ struct MemoryStats {
 
   // Thousandths of the free memory that are not in its largest piece.
   unsigned fragmentation() const {
-    return free.rep == 0 ? 0 : static_cast<unsigned>(1000 - largest_free.rep * 1000.0 / static_cast<double>(free.rep));
+    return free.rep == 0 ? 0 : static_cast<unsigned>(1000 - std::uint64_t{largest_free.rep} * 1000 / free.rep);
   }
   void add(const MemoryStats& o) {
     total += o.total;

@@ -61,7 +61,7 @@ static int copy_around(fastmem_heap_t *heap, volatile char *bar, int physical) {
   for (int i = 0; i < OBJECTS; ++i) {
     objects[i] = fastmem_heap_alloc(heap, i % 2 == 0 ? SIZE : LARGE, 0, 0); /* the heap grows: its memory is mapped */
     if (objects[i] == NULL) return complain("alloc", fastmem_error_text());
-    memset(objects[i], 0, SIZE);
+    for (int k = 0; k < SIZE; ++k) objects[i][k] = 0;
   }
   for (int i = 0; i + 1 < OBJECTS; ++i) {
     unsigned char *from = objects[i], *to = objects[i + 1];
@@ -84,7 +84,7 @@ static int reach_after_detach(fastmem_heap_t *heap, volatile char *bar, int cont
   if (object == NULL) return complain("alloc", fastmem_error_text());
   iova = physical ? fastmem_virt_to_iova(heap, object) : (uintptr_t)object;
   fastmem_vfio_detach(heap, container);
-  memset(object, 0x55, SIZE);
+  for (int k = 0; k < SIZE; ++k) object[k] = 0x55;
   edu_copy(bar, iova, 1);
   for (int k = 0; k < SIZE; ++k) {
     if (object[k] != 0x55) return complain("detach", "the device still reaches the object");

@@ -154,7 +154,7 @@ std::string dumped(int (*dump)(fastmem_heap_t*, FILE*), fastmem_heap_t* heap) {
   FILE* const file = open_memstream(&text, &size);
   CHECK(dump(heap, file) == 0);
   std::fclose(file);
-  const std::string result(text, size);
+  std::string result(text, size);
   std::free(text);  // NOLINT: open_memstream's
   return result;
 }

@@ -22,8 +22,8 @@ constexpr unsigned kDevice = 2;
 NodeId of_kind(unsigned kind, unsigned machine_node = kCallersNode) { return place_of(kind, machine_node); }
 
 struct Kinds {
-  explicit Kinds(std::vector<unsigned> nodes = {0, 1}, std::optional<NodeId> slow_only = std::nullopt)
-      : machine(std::move(nodes)) {
+  explicit Kinds(const std::vector<unsigned>& nodes = {0, 1}, std::optional<NodeId> slow_only = std::nullopt)
+      : machine(nodes) {
     std::vector<KindOfMemory> kinds(3);
     const char* const tags[] = {"fast", "slow", "device"};
     for (unsigned k = 0; k < 3; ++k) {
