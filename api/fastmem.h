@@ -309,7 +309,8 @@ FASTMEM_API size_t fastmem_trim_bytes(fastmem_heap_t *heap, size_t bytes);
  * -ENOMEM, -ENODEV */
 FASTMEM_API int fastmem_set_floor(fastmem_heap_t *heap, size_t bytes, int node);
 
-/** Most bytes the heap may use of all nodes together, as fastmem_set_limit(). @return 0 */
+/** Most bytes of slabs and large objects on all nodes together, its bookkeeping not counted. Below what these are now:
+ * nothing is taken away, nothing new is handed out. @return 0 */
 FASTMEM_API int fastmem_set_total_limit(fastmem_heap_t *heap, size_t bytes);
 
 /* ---- size classes ------------------------------------------------------------------------------------------------ */
