@@ -205,8 +205,8 @@ FASTMEM_API void *fastmem_alloc_request(fastmem_heap_t *heap, const fastmem_requ
 FASTMEM_API int fastmem_free(void *ptr);
 
 /**
- * free by a caller who knows the size it last asked for: saves the look-up. For objects allocated with align 0; of others,
- * fastmem_free() alone knows the class.
+ * free by a caller who knows the size it last asked for: saves the look-up. For objects allocated with align 0 and without
+ * FASTMEM_CONTIGUOUS or a boundary; of others, fastmem_free() alone knows the class.
  */
 FASTMEM_API int fastmem_free_sized(void *ptr, size_t size);
 

@@ -138,7 +138,8 @@ class Heap {
 
   /// kOk also for nullptr. kForeignPointer; kDoubleFree, kInvalid where misuse is noticed.
   ErrorCode free(void* p) { return heap_->free(p); }
-  /// By a caller who knows the size it last asked for: saves the look-up. For objects allocated with align 0.
+  /// By a caller who knows the size it last asked for: saves the look-up. For objects allocated with align 0 and
+  /// without kContiguous or a boundary.
   ErrorCode free(void* p, std::size_t size) { return heap_->free_sized(p, size); }
 
   /// Erases the object before it frees it.

@@ -173,6 +173,17 @@ void* Heap::take_slow(Slot& s, unsigned node, ClassId size_class, bool claimed) 
     if (p != nullptr) return p;
     claimed = false;
   } while (look_again_slow(looking));
+  if (looking.tries >= Search::kMostTries) {
+    // Each time memory came, others had it or gave it back to the system. Nothing goes back while `growth` is held.
+    Strays strays;
+    void* p = nullptr;
+    {
+      const LockGuard growing(state_->nodes[node].growth);
+      if (grow_by(node, config_.first_region, looking.need).ok()) p = s.pop_slow(from, false, strays);
+    }
+    settle(strays);
+    if (p != nullptr) return p;
+  }
   if (cannot_grow(state_->nodes[node])) {
     state_->droughts[id.rep].until.store(monotonic_ns() + kDroughtLasts, std::memory_order_relaxed);
     state_->droughts[id.rep].arrivals.store(looking.arrivals, std::memory_order_relaxed);

@@ -18,7 +18,7 @@ inline void Model::alloc_with(OpBytes& in) {
   const std::size_t align = in.byte() % 3 == 0 ? 0 : std::size_t{1} << in.below(24);
   const unsigned flags = in.byte() % 4 | (in.byte() % 4 == 0 ? core::kContiguous : 0);
   const NodeId on = node(in);
-  object.plain = align == 0;
+  object.plain = align == 0 && (flags & core::kContiguous) == 0;
   say("alloc_with %zu, align %zu, flags %u, node %u\n", object.size, align, flags, unsigned{on.rep});
   void* const p = heap_->alloc_with(object.size, align, flags, on);
   if (p != nullptr && (flags & core::kContiguous) != 0) {
