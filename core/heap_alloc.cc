@@ -346,7 +346,7 @@ void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
 
 ErrorCode Heap::free_sensitive(void* p) {
   if (const ErrorCode code = refuse_in_callback(); code != ErrorCode::kOk) return code;  // the object stays as it is
-  explicit_bzero(p, usable_size(p));
+  if (p != nullptr) explicit_bzero(p, usable_size(p));
   return free(p);
 }
 
