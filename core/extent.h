@@ -35,7 +35,7 @@ struct alignas(64) Extent {
   ExtentIndex prev;
   // 1-based number of the region; 0: no memory here. Set for every granule, constant while there.
   std::atomic<std::uint16_t> region;
-  std::atomic<ExtentKind> kind;  // kLarge, release: publishes granules; pairs with the free that takes it away
+  std::atomic<ExtentKind> kind;  // kLarge, release: publishes granules; pairs with Heap::large_at()
   std::uint8_t unused;
   BinId bin;              // kSlab, as are the fields below
   std::uint16_t list;     // which of the bin's lists it is in; kFree and kAbsent: of FreeExtents'

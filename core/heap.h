@@ -4,9 +4,10 @@
 //   alloc ── claim ── object                             a load, a store, a compare: no lock, no atomic instruction
 //     └─ alloc_slow ── Slot::pop_slow ── Bin::exchange_empty      a magazine from the depot, under the bin's lock
 //          │                          └─ Bin::refill ── PageHeap::take          objects from a slab; a new slab
-//          └─ make_room_slow ── grow_slow ── Backing::reserve                   a new region; no lock that alloc wants
+//          └─ make_room_slow ── grow_slow ── Backing::restore, reserve          pages that had gone, a new region
 //                            └─ reclaim_slow ── Slot::steal_slow                what other threads hoard, before ENOMEM
 //          └─ tend_slow ── Slot::shed_idle, Bin::release_idle                   now and then: what nobody uses goes back
+//          └─ large_slow ── PageHeap::take_large                                above the largest class: an extent
 //   free ── PageMap::find ── push
 //     └─ free_slow ── Slot::push_slow ── Bin::exchange_full ── drain            the depot's overflow, back to slabs
 //

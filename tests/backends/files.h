@@ -11,6 +11,7 @@
 #include "backends/standalone/standalone_backing.h"
 #include "platform/machine_topology.h"
 #include "platform/pages.h"
+#include "tests/backends/made_backing.h"
 #include "tests/support/child_process.h"
 #include "tests/support/hugetlb_mount.h"
 
@@ -19,9 +20,6 @@ namespace fastmem::test {
 inline constexpr Bytes kUnit = kRegionUnit;
 inline constexpr Bytes kSpace = kMiB * 256;
 
-inline NodeId node() { return machine_topology().nodes().front().id; }
-inline bool has_free_2m(std::size_t pages) { return read_huge_pages(kMiB * 2).usable() >= pages; }
-inline bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 inline char* bytes_of(const Region& region) { return static_cast<char*>(region.base); }
 
 inline StandaloneOptions in_memfd(PageKind pages) {
@@ -39,22 +37,6 @@ inline StandaloneOptions in_files(const HugetlbMount& mount, FileKind files, boo
   options.directory = mount.directory();
   options.keep_files = keep;
   return options;
-}
-
-inline Result<std::unique_ptr<Backing>> make(const StandaloneOptions& options) {
-  return make_standalone_backing(options, machine_topology());
-}
-
-inline std::unique_ptr<Backing> must_make(const StandaloneOptions& options) {
-  auto backing = make(options);
-  REQUIRE_MESSAGE(backing.ok(), std::string(backing.ok() ? "" : backing.error().text));
-  return std::move(*backing);
-}
-
-inline Region must_reserve(Backing& backing, Bytes size) {
-  const Result<Region> region = backing.reserve(size, node(), Contiguity::kAny);
-  REQUIRE_MESSAGE(region.ok(), std::string(region.ok() ? "" : region.error().text));
-  return region.value();
 }
 
 // Somebody who has memory in files is killed.

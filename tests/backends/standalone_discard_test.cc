@@ -13,6 +13,7 @@
 #include "backends/standalone/standalone_backing.h"
 #include "platform/machine_topology.h"
 #include "platform/pages.h"
+#include "tests/backends/made_backing.h"
 #include "tests/support/child_process.h"
 #include "tests/support/hugetlb_cgroup.h"
 #include "tests/support/skip.h"
@@ -20,11 +21,11 @@
 namespace fastmem {
 namespace {
 
+using namespace test;  // NOLINT: a test
+
 constexpr Bytes kUnit = kRegionUnit;
 constexpr Bytes kStep = kKiB * 64;
 
-NodeId node() { return machine_topology().nodes().front().id; }
-bool has_free_2m(std::size_t pages) { return read_huge_pages(kMiB * 2).usable() >= pages; }
 char* bytes_of(const Region& region, Bytes offset = {}) { return static_cast<char*>(region.base) + offset.rep; }
 
 StandaloneOptions options_of(PageKind pages, IovaMode iova = IovaMode::kNone) {
@@ -33,25 +34,6 @@ StandaloneOptions options_of(PageKind pages, IovaMode iova = IovaMode::kNone) {
   options.iova = iova;
   options.address_space = kMiB * 256;
   return options;
-}
-
-std::unique_ptr<Backing> must_make(const StandaloneOptions& options) {
-  auto backing = make_standalone_backing(options, machine_topology());
-  REQUIRE_MESSAGE(backing.ok(), std::string(backing.ok() ? "" : backing.error().text));
-  return std::move(*backing);
-}
-
-Region must_reserve(Backing& backing, Bytes size) {
-  const Result<Region> region = backing.reserve(size, node(), Contiguity::kAny);
-  REQUIRE_MESSAGE(region.ok(), std::string(region.ok() ? "" : region.error().text));
-  return region.value();
-}
-
-std::size_t resident_kib(void* at, Bytes size) {
-  std::vector<unsigned char> present(size.rep / 4096);
-  REQUIRE(mincore(at, size.rep, present.data()) == 0);
-  return static_cast<std::size_t>(std::count_if(present.begin(), present.end(), [](auto p) { return (p & 1) != 0; })) *
-         4;
 }
 
 TEST_CASE("the step is the page, or 64 KiB") {

@@ -11,16 +11,16 @@
 #include "backends/standalone/standalone_backing.h"
 #include "platform/machine_topology.h"
 #include "platform/pages.h"
+#include "tests/backends/made_backing.h"
 #include "tests/support/child_process.h"
 #include "tests/support/skip.h"
 
 namespace fastmem {
 namespace {
 
-constexpr Bytes kUnit = kRegionUnit;
+using namespace test;  // NOLINT: a test
 
-NodeId node() { return machine_topology().nodes().front().id; }
-bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+constexpr Bytes kUnit = kRegionUnit;
 
 std::size_t nodes_with_memory() {
   const auto nodes = machine_topology().nodes();
@@ -35,18 +35,6 @@ StandaloneOptions options_of(PageKind pages, std::size_t units, IovaMode iova = 
   options.iova = iova;
   options.preallocate = kUnit * units * nodes_with_memory();
   return options;
-}
-
-std::unique_ptr<Backing> must_make(const StandaloneOptions& options) {
-  auto backing = make_standalone_backing(options, machine_topology());
-  REQUIRE_MESSAGE(backing.ok(), std::string(backing.ok() ? "" : backing.error().text));
-  return std::move(*backing);
-}
-
-Region must_reserve(Backing& backing, Bytes size) {
-  const Result<Region> region = backing.reserve(size, node(), Contiguity::kAny);
-  REQUIRE_MESSAGE(region.ok(), std::string(region.ok() ? "" : region.error().text));
-  return region.value();
 }
 
 std::size_t resident_kib(const Region& region) {

@@ -18,6 +18,7 @@
 #include "backends/standalone/standalone_backing.h"
 #include "platform/machine_topology.h"
 #include "platform/pages.h"
+#include "tests/backends/made_backing.h"
 #include "tests/support/child_process.h"
 #include "tests/support/sanitizers.h"
 #include "tests/support/skip.h"
@@ -25,12 +26,11 @@
 namespace fastmem {
 namespace {
 
+using namespace test;  // NOLINT: a test
+
 constexpr Bytes kUnit = kRegionUnit;
 constexpr Bytes kMuch = kPopulateSlice * 3 + kUnit;
 constexpr uid_t kNobody = 65534;
-
-NodeId node() { return machine_topology().nodes().front().id; }
-bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 StandaloneOptions prefaulting(unsigned threads) {
   StandaloneOptions options;
@@ -40,25 +40,6 @@ StandaloneOptions prefaulting(unsigned threads) {
   options.prefault = true;
   options.threads = threads;
   return options;
-}
-
-std::unique_ptr<Backing> must_make(const StandaloneOptions& options) {
-  auto backing = make_standalone_backing(options, machine_topology());
-  REQUIRE_MESSAGE(backing.ok(), std::string(backing.ok() ? "" : backing.error().text));
-  return std::move(*backing);
-}
-
-Region must_reserve(Backing& backing, Bytes size) {
-  const Result<Region> region = backing.reserve(size, node(), Contiguity::kAny);
-  REQUIRE_MESSAGE(region.ok(), std::string(region.ok() ? "" : region.error().text));
-  return region.value();
-}
-
-std::size_t resident_kib(void* at, Bytes size) {
-  std::vector<unsigned char> present(size.rep / 4096);
-  REQUIRE(mincore(at, size.rep, present.data()) == 0);
-  return static_cast<std::size_t>(std::count_if(present.begin(), present.end(), [](auto p) { return (p & 1) != 0; })) *
-         4;
 }
 
 std::size_t threads_now() {
