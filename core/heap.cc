@@ -236,7 +236,7 @@ Slot* Heap::slot_or_new(SlotId id) {
 Slot* Heap::open_slot_slow(SlotId id) {
   Slot* const s = slot_or_new(id);
   if (s == nullptr) return slot(0);
-  views_[id.rep] = {s->caches() + row_of(current_node_index()), s->caches()};
+  if (!watched_) views_[id.rep] = {s->caches() + row_of(current_node_index()), s->caches()};
   return s;
 }
 
@@ -246,13 +246,13 @@ unsigned Heap::current_node_index() const {
 }
 
 unsigned Heap::home() {
-  if (!has_view()) return current_node_index();
+  if (watched_ || !has_view()) return current_node_index();
   return static_cast<unsigned>(view().local - view().all) / kMaxClasses;
 }
 
 // A thread that the scheduler moved to another node allocates there from its next miss on.
 void Heap::move_home_slow() {
-  if (node_count_ == 1 || !has_view()) return;
+  if (node_count_ == 1 || watched_ || !has_view()) return;
   View& v = view();
   v.local = v.all + row_of(current_node_index());
 }

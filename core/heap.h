@@ -22,6 +22,7 @@
 
 #include "core/bulk.h"
 #include "core/caller_memory.h"
+#include "core/checks.h"
 #include "core/heap_state.h"
 #include "core/listener_list.h"
 #include "core/maintain.h"
@@ -50,6 +51,7 @@ struct HeapConfig {
   Bytes largest_object = kUnlimited;
   std::uint32_t decay_ms = 0;  // set_decay()
   PressureConfig pressure = {};
+  CheckOptions checks = {};
 };
 
 // A class on a node, resolved once.
@@ -104,11 +106,14 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
 
   // By a caller who knows the size it asked for, with no alignment above the default.
   [[gnu::always_inline]] ErrorCode free_sized(void* p, std::size_t size) {
-    if (node_count_ != 1) return free(p);  // the size tells the class, the address the node
+    if (node_count_ != 1) {  // the size tells the class, the address the node
+      return free_or(p, [size](Heap& heap, void* q) { return heap.free_sized_slow(q, size); });
+    }
     if (p == nullptr || !cache_at(view().all, sizes_.words(size)).push(p)) [[unlikely]]
-      return free_slow(p);
+      return free_sized_slow(p, size);
     return ErrorCode::kOk;
   }
+  [[gnu::cold]] ErrorCode free_sized_slow(void* p, std::size_t size);
 
   // Of handles for which in_range() is true; `slow` must come to handle_alloc_slow().
   template <class Slow>
@@ -323,6 +328,17 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
     return *reinterpret_cast<View*>(reinterpret_cast<std::byte*>(views_) + t_slot_offset);
   }
 
+  // The calling thread's caches, where the hot path is shown none too. no_caches_: it has none of its own.
+  Cache* rows() const {
+    if (!watched_) return views_[thread_slot().rep].all;
+    const SlotId id = thread_slot();
+    Slot* const own = id == kNoSlot || lost_ ? nullptr : slot(id.rep);
+    return own != nullptr ? own->caches() : no_caches_;
+  }
+  // An object of a class, as the hot path takes it, and back, whatever is watched. node -1: the caller's.
+  void* plain_alloc(int node, ClassId size_class, unsigned flags);
+  ErrorCode plain_free(BinId bin, void* p);
+
   // Slow twins.
   ErrorCode foreign_free(void* p);
   Heap* owner_of(const void* p) const { return is_absent() || config_.finds_named ? named_heap_of(p) : nullptr; }
@@ -394,7 +410,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void close_maintenance();  // without a lock: nobody else uses the heap
   unsigned current_node_index() const;
   Slot* slot(unsigned id) const { return state_->slots[id].load(std::memory_order_acquire); }
-  bool has_view() const { return views_[thread_slot().rep].all != no_caches_; }
+  bool has_view() const { return rows() != no_caches_; }
 
   // Memory.
   struct Looks {
@@ -523,6 +539,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   HeapConfig config_;
   Bytes reserved_;  // of the address space that begins at state_
   Bytes own_bytes_;
+  // Each alloc and free is looked at: the hot path is shown empty caches, so that its calls take their slow twins.
+  bool watched_ = false;
   bool lost_ = false;  // in the child of a fork that did not inherit the regions. Written while no other thread runs
   mutable Mutex admin_{LockRank::kHeapAdmin};  // reserve, limits, trim
   mutable Mutex stats_{LockRank::kStats};      // nobody reads while a reset is halfway

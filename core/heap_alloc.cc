@@ -108,6 +108,15 @@ void* Heap::handle_alloc_slow(Handle handle, unsigned flags) {
                     ClassId{static_cast<std::uint8_t>(handle.rep % kMaxClasses)}, flags, has_view());
 }
 
+void* Heap::plain_alloc(int node, ClassId size_class, unsigned flags) {
+  const unsigned first = node < 0 ? home() : static_cast<unsigned>(node);  // asked once: the thread may move
+  Cache* const caches = rows();
+  Cache& cache = caches[bin_id(first, size_class).rep];
+  void** const cell = cache.claim();
+  if (cache.holds(cell)) return Cache::object_at(cell);
+  return serve_slow(static_cast<int>(first), size_class, flags, caches != no_caches_);
+}
+
 // From the node asked (-1: the caller's), then from the others, nearest first: those that `flags` allow. With kAnyKind
 // what any of them holds comes before what one would have to grow for.
 // `claimed`: the failed claim() was on the calling thread's own cache of that node and class.
@@ -249,11 +258,15 @@ ErrorCode Heap::free_slow(void* p) {
   return owner != nullptr ? owner->free(p) : push_slow(id, p);  // says that there is no heap
 }
 
+ErrorCode Heap::free_sized_slow(void* p, std::size_t /*size*/) { return free_slow(p); }
+
 ErrorCode Heap::handle_free_slow(Handle handle, void* p) {
   if (p == nullptr) return ErrorCode::kOk;
   if (!valid(handle)) return fail(ErrorCode::kInvalid, "not a handle of this heap: %u", unsigned{handle.rep});
   return push_slow(handle, p);
 }
+
+ErrorCode Heap::plain_free(BinId bin, void* p) { return rows()[bin.rep].push(p) ? ErrorCode::kOk : push_slow(bin, p); }
 
 ErrorCode Heap::push_slow(BinId id, void* p) {
   Slot* const s = own_slot_slow();

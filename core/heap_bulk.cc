@@ -53,7 +53,7 @@ ErrorCode Heap::pop_bulk(BinId id, void** ptrs, std::size_t n, unsigned flags) {
 
 // Another thread was just taking what the claim was for. false, for the caller to return.
 bool Heap::unclaim_slow(const Cache& cache, std::size_t n) {
-  const BinId id{static_cast<std::uint16_t>(&cache - view().all)};
+  const BinId id{static_cast<std::uint16_t>(&cache - rows())};
   slot(thread_slot().rep)->unclaim_slow(id, n);
   return false;
 }
@@ -102,8 +102,8 @@ ErrorCode Heap::alloc_each(void** ptrs, std::size_t n, const Request& request) {
 ErrorCode Heap::gather(BinId id, void** ptrs, std::size_t n, unsigned flags) {
   std::size_t got = 0;
   while (got < n) {
-    const std::size_t ready = std::min(n - got, view().all[id.rep].count());
-    if (pop_bulk(view().all[id.rep], ptrs + got, ready)) got += ready;
+    const std::size_t ready = std::min(n - got, rows()[id.rep].count());
+    if (pop_bulk(rows()[id.rep], ptrs + got, ready)) got += ready;
     if (got == n) break;
     void* const p = serve_slow(static_cast<int>(id.rep / kMaxClasses),
                                ClassId{static_cast<std::uint8_t>(id.rep % kMaxClasses)}, flags, false);
