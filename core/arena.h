@@ -37,6 +37,12 @@ class Arena {
   // It is used no more; it stays writable and is counted again when it is opened again.
   void close_table(Bytes size) { used_.fetch_sub(size.rep, std::memory_order_relaxed); }
 
+  // A piece of take() as a small number, never 0, and back.
+  std::uint32_t number_of(const void* piece) const {
+    return static_cast<std::uint32_t>((static_cast<const std::byte*>(piece) - base_) >> kLeastShift) + 1;
+  }
+  void* piece(std::uint32_t number) const { return base_ + (std::size_t{number - 1} << kLeastShift); }
+
   Bytes bytes() const { return Bytes{used_.load(std::memory_order_relaxed)}; }
   Mutex& mutex() { return mutex_; }
 

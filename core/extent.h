@@ -45,7 +45,10 @@ struct alignas(64) Extent {
   std::uint64_t word;
   std::uint32_t fresh;  // words of the bitmap from this one on were never written: all their objects are free
   std::uint32_t clean;  // kFree and newly taken: granules at its end that read 0
-  std::uint32_t unused2[2];
+  // kSlab, kLarge of a checked heap: the arena's piece with the objects' records; 0: none yet. release: publishes them;
+  // pairs with Checker::records()
+  std::atomic<std::uint32_t> records;
+  std::uint32_t unused2;
 };
 
 static_assert(Shareable<Extent> && sizeof(Extent) == 64);

@@ -106,6 +106,11 @@ Cache* make_no_caches(HeapState& state) {
   return caches;
 }
 
+Checker* make_checker(HeapState& state, const CheckOptions& options) {
+  void* const piece = state.arena.make(Bytes{sizeof(Checker)});
+  return piece != nullptr ? ::new (piece) Checker(options, &state.arena) : nullptr;
+}
+
 Error no_books(Bytes size) {
   return make_error(ErrorCode::kNoMemory,
                     "no address space for %zu MiB of bookkeeping; see ulimit -v, or ask for a smaller address space",
@@ -156,8 +161,13 @@ Result<Heap*> Heap::build(const HeapConfig& config) {
   Slot* const shared = no_caches != nullptr ? make_slot(*state, kNoSlot) : nullptr;
   if (shared == nullptr) return give_up();
   state->slots[0].store(shared, std::memory_order_release);
+  Checker* const checker = config.checks.level == CheckLevel::kFull ? make_checker(*state, config.checks) : nullptr;
+  if (checker == nullptr && config.checks.level == CheckLevel::kFull) return give_up();
 
   Heap* const heap = ::new (own) Heap(config, state, all, no_caches);
+  heap->checker_ = checker;
+  heap->watched_ = checker != nullptr;
+  if (checker != nullptr) report_heaps_at_exit();
   add_leak_root(heap, heap->own_bytes_);
   enlist(heap);
   return heap;
@@ -186,6 +196,7 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
 
 void Heap::destroy() {
   if (refuse_in_callback() != ErrorCode::kOk || Answering::is_going_on()) return;  // it stays
+  report_what_is_left();
   stop_maintainer();
   close_maintenance();
   forget_name(this);
@@ -307,6 +318,7 @@ Error Heap::no_place(NodeId node) {
 void Heap::flush_slot(SlotId id) {
   Slot* const s = slot(id.rep);
   if (s == nullptr || lost_) return;
+  if (checker_ != nullptr) end_rests_of(checker_->existing_quarantine(id.rep));
   Strays strays;
   s->flush(state_->bins, 0, state_->bin_count(), strays);
   views_[id.rep] = {no_caches_, no_caches_};  // whoever comes to this slot next begins on the node it runs on
@@ -328,11 +340,13 @@ void Heap::lock_for_fork() {
   }
   for (unsigned b = 0; b < state_->bin_count(); ++b) state_->bins[b].mutex().lock_for_fork();
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].pages.mutex().lock_for_fork();
+  if (checker_ != nullptr) checker_->each_mutex([](Mutex& m) { m.lock_for_fork(); });
   state_->arena.mutex().lock_for_fork();
 }
 
 void Heap::unlock_after_fork() {
   state_->arena.mutex().unlock_after_fork();
+  if (checker_ != nullptr) checker_->each_mutex([](Mutex& m) { m.unlock_after_fork(); });
   for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].pages.mutex().unlock_after_fork();
   for (unsigned b = 0; b < state_->bin_count(); ++b) state_->bins[b].mutex().unlock_after_fork();
   for (unsigned s = 0; s < kMaxSlots; ++s) {
@@ -364,6 +378,7 @@ void Heap::reset_in_child() {
   }
   state_->regions.mutex().reset_in_child();
   state_->arena.mutex().reset_in_child();
+  if (checker_ != nullptr) checker_->each_mutex([](Mutex& m) { m.reset_in_child(); });
   for (unsigned b = 0; b < state_->bin_count(); ++b) state_->bins[b].mutex().reset_in_child();
   lost_ = lost_ || !backing_->inherited_by_fork() || !state_->regions.all_inherited_by_fork();
   for (unsigned s = 0; s < kMaxSlots; ++s) {

@@ -15,15 +15,19 @@
 // Errors:    nullptr or an ErrorCode; last_error() has the sentence.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <span>
 
 #include "core/bulk.h"
 #include "core/caller_memory.h"
+#include "core/checker.h"
 #include "core/checks.h"
 #include "core/heap_state.h"
+#include "core/leaks.h"
 #include "core/listener_list.h"
 #include "core/maintain.h"
 #include "core/named_heaps.h"
@@ -194,6 +198,21 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool in_range(unsigned handle) const { return handle < bin_count_; }
   bool valid(Handle handle) const { return in_range(handle) && class_in(handle).size != 0; }
 
+  // ---- of heaps that are checked in full; elsewhere they do nothing ------------------------------------------------
+
+  // A device has memory of the object that p is in, until as many unpin(): it is not freed meanwhile. kInvalid: p is in
+  // no live object, or is not pinned.
+  Error pin(const void* p);
+  Error unpin(const void* p);
+  // Looks at the guards of every live object and into every one at rest, now. How many were damaged: each is reported,
+  // once. Other threads may go on.
+  std::size_t examine();
+  // The objects that are live now, by call site, largest first; more call sites than there is room for come together in one group.
+  LeakTotals leaks(std::span<LeakGroup> out);
+  // As at the end of the program: examines, and tells what was not freed.
+  void report_what_is_left();
+  bool is_checked() const { return checker_ != nullptr; }
+
   // ---- device addresses -------------------------------------------------------------------------------------------
 
   Iova iova_of(const void* p);
@@ -343,6 +362,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   ErrorCode foreign_free(void* p);
   Heap* owner_of(const void* p) const { return is_absent() || config_.finds_named ? named_heap_of(p) : nullptr; }
   void* large_slow(const Request& request, int node);
+  ExtentIndex plain_large(const Request& request, int node);
   ErrorCode large_free_slow(ExtentIndex extent, void* p);
   void* serve_slow(int node, ClassId size_class, unsigned flags, bool claimed);
   unsigned reach_of(unsigned first, unsigned flags) const;
@@ -352,6 +372,58 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool known_to_be_out(unsigned node, BinId bin) const;
   void* out_of_memory(unsigned node, ClassId size_class);
   ErrorCode push_slow(BinId bin, void* p);
+
+  // Checked in full: core/heap_checked.cc ...
+  static constexpr std::ptrdiff_t kIntact = std::numeric_limits<std::ptrdiff_t>::min();
+  void* checked_alloc(std::size_t size, std::size_t align, unsigned flags, int node);
+  void* checked_alloc(Handle handle, unsigned flags) {
+    const SizeClass& c = class_in(handle);
+    return checked_alloc(c.size, std::max(std::size_t{c.align}, config_.default_align), flags,
+                         static_cast<int>(handle.rep / kMaxClasses));
+  }
+  void* hand_out(ObjectRecord& record, std::byte* object, std::size_t size, unsigned front_shift);
+  ErrorCode checked_free(void* p, const Claim& claim);
+  ErrorCode checked_free_bulk(void* const* ptrs, std::size_t n, Claim claim);
+  std::size_t checked_size(const void* p) const;
+  void* checked_realloc(void* p, std::size_t size, std::size_t align);
+  FoundObject find_object(const void* p) const;
+  void lay_to_rest(const FoundObject& found, ObjectWord word);
+  void end_excess(Quarantine& rest);
+  void let_go(const Quarantine::Entry& entry);
+  bool end_rests();
+  bool end_rests_of(Quarantine* rest);
+  std::ptrdiff_t guard_damage(const FoundObject& found, ObjectWord word) const;
+  std::ptrdiff_t rest_damage(const Quarantine::Entry& entry) const;
+  bool is_as_claimed(ObjectWord word, const Claim& claim) const;
+  MisuseReport describe(MisuseKind kind, const FoundObject& found, ObjectWord word, const void* p,
+                        const Claim& claim) const;
+  ErrorCode wrong_claim(const FoundObject& found, ObjectWord word, const Claim& claim);
+  ErrorCode wrong_free(const FoundObject& found, ObjectWord word, void* p, const Claim& claim);
+  ErrorCode damaged_free(const FoundObject& found, ObjectWord word, std::ptrdiff_t damage, const Claim& claim);
+  void report_damage(const FoundObject& found, ObjectWord word, std::ptrdiff_t damage, const Claim& claim);
+  ErrorCode unknown_free(void* p, const Claim& claim);
+  void what_lies_at(const void* p, char* out, std::size_t size) const;
+  void count_misuse() { state_->misuses.fetch_add(1, std::memory_order_relaxed); }
+
+  // ... large objects, core/heap_guarded.cc ...
+  void* guarded_alloc(const Request& request, int node);
+  bool pages_are_small(ExtentIndex extent) const;
+  void set_large_guards(ExtentIndex extent, std::byte* object, std::size_t size);
+  std::ptrdiff_t large_guard_damage(const FoundObject& found, ObjectWord word) const;
+  void hide_large(const FoundObject& found, ObjectWord word);
+  bool hides_large(const FoundObject& found) const;
+  void release_large(const FoundObject& found);
+  FoundObject find_large(const void* p) const;
+  FoundObject large_from(ExtentIndex head, std::size_t granule) const;
+  FoundObject large_around(const void* p) const;
+
+  // ... and all of them, core/heap_examine.cc.
+  static constexpr std::size_t kToldLeaks = 64;  // call sites
+  template <class Visit>
+  void each_record(Visit visit);
+  template <class Visit>
+  std::uint32_t visit_extent(NodeState& n, ExtentIndex g, Visit visit);
+  void mend(const FoundObject& found, ObjectWord word);
 
   // Bulk.
   [[gnu::always_inline]] bool pop_bulk(Cache& cache, void** ptrs, std::size_t n) {
@@ -367,7 +439,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   ErrorCode gather(BinId bin, void** ptrs, std::size_t n, unsigned flags);
   template <class Gather>
   ErrorCode gather_apart(void** ptrs, std::size_t n, Gather gather);
-  ErrorCode alloc_each(void** ptrs, std::size_t n, const Request& request);
+  template <class AllocOne>
+  ErrorCode alloc_each(void** ptrs, std::size_t n, AllocOne alloc_one);
   ErrorCode pop_bulk(BinId bin, void** ptrs, std::size_t n, unsigned flags);
 
   // Slots.
@@ -457,6 +530,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   Error ask_listeners(NodeId node, Bytes size, Bytes held) FM_EXCLUDES(listeners_.mutex);
   bool release_empty_slabs(unsigned node, bool with_depots);
   bool reclaim_slow(unsigned node);
+  bool reclaim_all_slow(unsigned node);
 
   // Pages that come and go inside of regions.
   Error bring_back(unsigned node, ExtentIndex lifted);
@@ -481,7 +555,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void* use_large(ExtentIndex extent, const Request& request);
   ExtentIndex large_at(const void* p) const;
   bool resize_large(ExtentIndex extent, std::size_t size);
-  void* large_out_of_memory(unsigned node, const Request& request);
+  void large_out_of_memory(unsigned node, const Request& request);
   void* alloc_largest(Request& request);
   ExtentIndex take_largest(unsigned node, Need need);
   Bytes largest_held(unsigned node, std::size_t align) const;
@@ -539,6 +613,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   HeapConfig config_;
   Bytes reserved_;  // of the address space that begins at state_
   Bytes own_bytes_;
+  Checker* checker_ = nullptr;  // of heaps that are checked in full
   // Each alloc and free is looked at: the hot path is shown empty caches, so that its calls take their slow twins.
   bool watched_ = false;
   bool lost_ = false;  // in the child of a fork that did not inherit the regions. Written while no other thread runs
@@ -556,5 +631,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   SizeTable sizes_ = {};
   View views_[kMaxSlots] = {};
 };
+
+// Once a heap is checked: all such heaps tell what is left when the program ends.
+void report_heaps_at_exit();
 
 }  // namespace fastmem::core

@@ -67,6 +67,7 @@ void* Heap::alloc_with(std::size_t size, std::size_t align, unsigned flags, Node
     if (index < 0) return set_last_error(no_place(node)), nullptr;
     if (asked.whole_kind) flags |= kWholeKind;
   }
+  if (watched_) return checked_alloc(size, align != 0 ? align : config_.default_align, flags, index);
   const View v = view();
   Cache& cache = index < 0 ? v.local[size_class.rep] : v.all[bin_id(static_cast<unsigned>(index), size_class).rep];
   void** const cell = cache.claim();
@@ -80,6 +81,7 @@ void* Heap::alloc_with(Handle handle, unsigned flags) {
     fail(ErrorCode::kInvalid, "not a handle of this heap (%u), or unknown flags (%#x)", unsigned{handle.rep}, flags);
     return nullptr;
   }
+  if (watched_) return checked_alloc(handle, flags);
   Cache& cache = view().all[handle.rep];
   void** const cell = cache.claim();
   void* const p = cache.holds(cell)
@@ -93,7 +95,9 @@ void* Heap::alloc_with(Handle handle, unsigned flags) {
 void* Heap::alloc_slow(std::size_t size) {
   if (is_absent()) return own_slot_slow();  // says so
   const ClassId size_class = sizes_(size);
-  if (size_class != kNoClass) return serve_slow(-1, size_class, 0, has_view());
+  if (size_class != kNoClass) {
+    return watched_ ? checked_alloc(size, config_.default_align, 0, -1) : serve_slow(-1, size_class, 0, has_view());
+  }
   const std::size_t most = largest();
   const bool served = size > kMaxSize && size <= most && round_up(size, config_.default_align) <= most;
   return served ? large_slow({.size = size}, -1) : alloc(Request{.size = size});  // says what is wrong
@@ -104,6 +108,7 @@ void* Heap::handle_alloc_slow(Handle handle, unsigned flags) {
     fail(ErrorCode::kInvalid, "not a handle of this heap: %u", unsigned{handle.rep});
     return nullptr;
   }
+  if (watched_) return checked_alloc(handle, flags);
   return serve_slow(static_cast<int>(handle.rep / kMaxClasses),
                     ClassId{static_cast<std::uint8_t>(handle.rep % kMaxClasses)}, flags, has_view());
 }
@@ -248,6 +253,7 @@ Result<Handle> Heap::handle(std::size_t size, std::size_t align, NodeId node) {
 
 ErrorCode Heap::free_slow(void* p) {
   if (p == nullptr) return ErrorCode::kOk;
+  if (watched_) return checked_free(p, {});
   const BinId id = map_.find(p);
   if (id != kNoBin) return push_slow(id, p);
   if (!is_absent()) {
@@ -258,11 +264,14 @@ ErrorCode Heap::free_slow(void* p) {
   return owner != nullptr ? owner->free(p) : push_slow(id, p);  // says that there is no heap
 }
 
-ErrorCode Heap::free_sized_slow(void* p, std::size_t /*size*/) { return free_slow(p); }
+ErrorCode Heap::free_sized_slow(void* p, std::size_t size) {
+  return watched_ ? checked_free(p, {.of = Claim::Of::kSize, .size = size}) : free_slow(p);
+}
 
 ErrorCode Heap::handle_free_slow(Handle handle, void* p) {
   if (p == nullptr) return ErrorCode::kOk;
   if (!valid(handle)) return fail(ErrorCode::kInvalid, "not a handle of this heap: %u", unsigned{handle.rep});
+  if (watched_) return checked_free(p, {.of = Claim::Of::kHandle, .size = class_in(handle).size});
   return push_slow(handle, p);
 }
 
@@ -331,6 +340,7 @@ void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
   if (p == nullptr) return alloc_with(size, align, 0);
   if (refuse_in_callback() != ErrorCode::kOk) return nullptr;
   if (Heap* const owner = holds(p) ? nullptr : owner_of(p)) return owner->realloc(p, size, align);
+  if (watched_ && size != 0) return checked_realloc(p, size, align);
   const std::size_t old_size = usable_size(p);
   if (old_size == 0) {
     foreign_free(p);
@@ -367,12 +377,16 @@ Result<std::size_t> Heap::validate(const void* p) const {
   if (const Heap* const owner = holds(p) ? nullptr : owner_of(p)) return owner->validate(p);
   const std::size_t size = usable_size(p);
   if (size == 0) return make_error(ErrorCode::kInvalid, "%p is not an object of this heap", p);
+  if (watched_) return size;
   const BinId id = is_aside(region_of(p)) ? bin_aside(p) : map_.find(p);
   if (id != kNoBin && bin(id).has_free(p)) return make_error(ErrorCode::kInvalid, "%p is free", p);
   return size;
 }
 
 std::size_t Heap::usable_size(const void* p) const {
+  if (watched_) {
+    if (const std::size_t size = checked_size(p); size != 0 || map_.find(p) != kNoBin) return size;
+  }
   BinId id = map_.find(p);
   if (id == kNoBin) id = bin_aside(p);
   if (id == kNoBin) {

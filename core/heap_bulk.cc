@@ -14,50 +14,6 @@ constexpr std::size_t kOnStack = 512;  // pointers gathered without memory of th
 
 }  // namespace
 
-ErrorCode Heap::alloc_bulk(void** ptrs, std::size_t n, std::size_t size, std::size_t align, unsigned flags,
-                           NodeId node) {
-  if (is_absent()) return own_slot_slow(), last_error().code;  // it says so
-  ClassId size_class;
-  if (const ErrorCode code = resolve(size, align, flags, size_class); code != ErrorCode::kOk) return code;
-  if (ptrs == nullptr && n != 0) return fail(ErrorCode::kInvalid, "no array for %zu pointers", n);
-  if (size_class == kNoClass || (flags & kContiguous) != 0) return alloc_each(ptrs, n, {size, align, 0, flags, node});
-  const Place asked = node == kAnyNode ? Place{static_cast<int>(home()), false} : place(node);
-  const int index = asked.first;
-  if (index < 0) return set_last_error(no_place(node)), ErrorCode::kNoNode;
-  if (asked.whole_kind) flags |= kWholeKind;
-  const ErrorCode code = pop_bulk(bin_id(static_cast<unsigned>(index), size_class), ptrs, n, flags);
-  if (code == ErrorCode::kOk && (flags & kZero) != 0) {
-    for (std::size_t i = 0; i < n; ++i) std::memset(ptrs[i], 0, size);
-  }
-  return code;
-}
-
-ErrorCode Heap::alloc_bulk(Handle handle, void** ptrs, std::size_t n, unsigned flags) {
-  if (!valid(handle) || (flags & ~kKnownFlags) != 0 || (ptrs == nullptr && n != 0)) {
-    return fail(ErrorCode::kInvalid, "not a handle of this heap (%u), unknown flags (%#x), or no array",
-                unsigned{handle.rep}, flags);
-  }
-  const ErrorCode code = pop_bulk(handle, ptrs, n, flags);
-  if (code == ErrorCode::kOk && (flags & kZero) != 0) {
-    for (std::size_t i = 0; i < n; ++i) std::memset(ptrs[i], 0, class_in(handle).size);
-  }
-  return code;
-}
-
-ErrorCode Heap::pop_bulk(BinId id, void** ptrs, std::size_t n, unsigned flags) {
-  if (n == 0) return ErrorCode::kOk;
-  if (pop_bulk(view().all[id.rep], ptrs, n)) [[likely]]
-    return ErrorCode::kOk;
-  return pop_bulk_slow(id, ptrs, n, flags);
-}
-
-// Another thread was just taking what the claim was for. false, for the caller to return.
-bool Heap::unclaim_slow(const Cache& cache, std::size_t n) {
-  const BinId id{static_cast<std::uint16_t>(&cache - rows())};
-  slot(thread_slot().rep)->unclaim_slow(id, n);
-  return false;
-}
-
 // The caller's array stays untouched until `gather` has filled another one.
 template <class Gather>
 ErrorCode Heap::gather_apart(void** ptrs, std::size_t n, Gather gather) {
@@ -81,15 +37,12 @@ ErrorCode Heap::gather_apart(void** ptrs, std::size_t n, Gather gather) {
   return code;
 }
 
-ErrorCode Heap::pop_bulk_slow(BinId id, void** ptrs, std::size_t n, unsigned flags) {
-  return gather_apart(ptrs, n, [=, this](void** apart) { return gather(id, apart, n, flags); });
-}
-
 // One by one: what no class serves.
-ErrorCode Heap::alloc_each(void** ptrs, std::size_t n, const Request& request) {
+template <class AllocOne>
+ErrorCode Heap::alloc_each(void** ptrs, std::size_t n, AllocOne alloc_one) {
   return gather_apart(ptrs, n, [&, n](void** apart) {
     for (std::size_t got = 0; got < n; ++got) {
-      apart[got] = alloc(request);
+      apart[got] = alloc_one();
       if (apart[got] != nullptr) continue;
       const ErrorCode code = last_error().code;
       free_bulk(apart, got);
@@ -97,6 +50,61 @@ ErrorCode Heap::alloc_each(void** ptrs, std::size_t n, const Request& request) {
     }
     return ErrorCode::kOk;
   });
+}
+
+ErrorCode Heap::alloc_bulk(void** ptrs, std::size_t n, std::size_t size, std::size_t align, unsigned flags,
+                           NodeId node) {
+  if (is_absent()) return own_slot_slow(), last_error().code;  // it says so
+  ClassId size_class;
+  if (const ErrorCode code = resolve(size, align, flags, size_class); code != ErrorCode::kOk) return code;
+  if (ptrs == nullptr && n != 0) return fail(ErrorCode::kInvalid, "no array for %zu pointers", n);
+  if (size_class == kNoClass || (flags & kContiguous) != 0) {
+    return alloc_each(ptrs, n, [=, this] { return alloc(Request{size, align, 0, flags, node}); });
+  }
+  const Place asked = node == kAnyNode ? Place{static_cast<int>(home()), false} : place(node);
+  const int index = asked.first;
+  if (index < 0) return set_last_error(no_place(node)), ErrorCode::kNoNode;
+  if (asked.whole_kind) flags |= kWholeKind;
+  if (watched_) {
+    return alloc_each(
+        ptrs, n, [=, this] { return checked_alloc(size, align != 0 ? align : config_.default_align, flags, index); });
+  }
+  const ErrorCode code = pop_bulk(bin_id(static_cast<unsigned>(index), size_class), ptrs, n, flags);
+  if (code == ErrorCode::kOk && (flags & kZero) != 0) {
+    for (std::size_t i = 0; i < n; ++i) std::memset(ptrs[i], 0, size);
+  }
+  return code;
+}
+
+ErrorCode Heap::alloc_bulk(Handle handle, void** ptrs, std::size_t n, unsigned flags) {
+  if (!valid(handle) || (flags & ~kKnownFlags) != 0 || (ptrs == nullptr && n != 0)) {
+    return fail(ErrorCode::kInvalid, "not a handle of this heap (%u), unknown flags (%#x), or no array",
+                unsigned{handle.rep}, flags);
+  }
+  if (watched_) return alloc_each(ptrs, n, [=, this] { return checked_alloc(handle, flags); });
+  const ErrorCode code = pop_bulk(handle, ptrs, n, flags);
+  if (code == ErrorCode::kOk && (flags & kZero) != 0) {
+    for (std::size_t i = 0; i < n; ++i) std::memset(ptrs[i], 0, class_in(handle).size);
+  }
+  return code;
+}
+
+ErrorCode Heap::pop_bulk(BinId id, void** ptrs, std::size_t n, unsigned flags) {
+  if (n == 0) return ErrorCode::kOk;
+  if (pop_bulk(view().all[id.rep], ptrs, n)) [[likely]]
+    return ErrorCode::kOk;
+  return pop_bulk_slow(id, ptrs, n, flags);
+}
+
+// Another thread was just taking what the claim was for. false, for the caller to return.
+bool Heap::unclaim_slow(const Cache& cache, std::size_t n) {
+  const BinId id{static_cast<std::uint16_t>(&cache - rows())};
+  slot(thread_slot().rep)->unclaim_slow(id, n);
+  return false;
+}
+
+ErrorCode Heap::pop_bulk_slow(BinId id, void** ptrs, std::size_t n, unsigned flags) {
+  return gather_apart(ptrs, n, [=, this](void** apart) { return gather(id, apart, n, flags); });
 }
 
 ErrorCode Heap::gather(BinId id, void** ptrs, std::size_t n, unsigned flags) {
@@ -120,6 +128,7 @@ ErrorCode Heap::gather(BinId id, void** ptrs, std::size_t n, unsigned flags) {
 
 ErrorCode Heap::free_bulk_slow(void* const* ptrs, std::size_t n) {
   if (ptrs == nullptr && n != 0) return fail(ErrorCode::kInvalid, "no array of %zu pointers", n);
+  if (watched_) return checked_free_bulk(ptrs, n, {});
   ErrorCode first = ErrorCode::kOk;
   const auto note = [&first](ErrorCode code) {
     if (code != ErrorCode::kOk && first == ErrorCode::kOk) first = code;
@@ -143,6 +152,7 @@ ErrorCode Heap::free_bulk_slow(Handle handle, void* const* ptrs, std::size_t n) 
   if (!valid(handle) || (ptrs == nullptr && n != 0)) {
     return fail(ErrorCode::kInvalid, "not a handle of this heap (%u), or no array", unsigned{handle.rep});
   }
+  if (watched_) return checked_free_bulk(ptrs, n, {.of = Claim::Of::kHandle, .size = class_in(handle).size});
   if (std::find(ptrs, ptrs + n, nullptr) != ptrs + n) return free_bulk_slow(ptrs, n);
   ErrorCode first = ErrorCode::kOk;
   for (std::size_t done = 0; done < n;) {

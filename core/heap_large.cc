@@ -69,10 +69,16 @@ Heap::Need Heap::need_for(const Request& r) const {
           .large = true};
 }
 
-// From the node asked (-1: the caller's), then from the others, nearest first, unless it is to be strict.
 void* Heap::large_slow(const Request& request, int node) {
+  if (watched_) return guarded_alloc(request, node);
+  const ExtentIndex extent = plain_large(request, node);
+  return extent != kNoExtent ? use_large(extent, request) : nullptr;
+}
+
+// From the node asked (-1: the caller's), then from the others, nearest first, unless it is to be strict.
+ExtentIndex Heap::plain_large(const Request& request, int node) {
   Slot* const s = own_slot_slow();
-  if (s == nullptr) return nullptr;
+  if (s == nullptr) return kNoExtent;
   const unsigned first = node < 0 ? home() : static_cast<unsigned>(node);
   const NodeState& asked = state_->nodes[first];
   const Need need = need_for(request);
@@ -85,10 +91,11 @@ void* Heap::large_slow(const Request& request, int node) {
     if (extent == kNoExtent) continue;
     if (from != first) count_elsewhere(first, from);
     tend_slow(*s);
-    return use_large(extent, request);
+    return extent;
   }
   state_->nodes[first].large_nomem.fetch_add(1, std::memory_order_relaxed);
-  return large_out_of_memory(first, request);
+  large_out_of_memory(first, request);
+  return kNoExtent;
 }
 
 ExtentIndex Heap::take_held_large(unsigned node, const Need& need, bool* hopeless) {
@@ -122,7 +129,7 @@ void* Heap::use_large(ExtentIndex extent, const Request& request) {
   return p;
 }
 
-void* Heap::large_out_of_memory(unsigned node, const Request& request) {
+void Heap::large_out_of_memory(unsigned node, const Request& request) {
   NodeState& n = state_->nodes[node];
   const PageHeapCounts counts = n.pages.counts();
   const Error why = n.refused_because();
@@ -131,7 +138,6 @@ void* Heap::large_out_of_memory(unsigned node, const Request& request) {
        "no %zu KiB%s on node %u: %zu KiB held, %zu KiB free, at most %zu KiB in one piece; %.200s", request.size / 1024,
        (request.flags & kContiguous) != 0 ? " contiguous in IOVA space" : "", unsigned{n.id.rep}, n.pages.held() / kKiB,
        counts.free / kKiB, counts.largest_free / kKiB, why.ok() ? "the limit is reached" : why.text);
-  return nullptr;
 }
 
 // ---- a part that is one run in IOVA space, or crosses no boundary ----------------------------------------------------

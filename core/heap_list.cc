@@ -76,4 +76,16 @@ bool is_listed(const Heap* heap) {
   return false;
 }
 
+void each_listed_heap(void (*visit)(Heap& heap)) {
+  const LockGuard guard(g_heaps.mutex);
+  for (Heap* heap = g_heaps.first; heap != nullptr; heap = heap->next_in_list) visit(*heap);
+}
+
+Heap* listed_heap_of(const void* p) {
+  const LockGuard guard(g_heaps.mutex);
+  Heap* heap = g_heaps.first;
+  while (heap != nullptr && !heap->holds(p)) heap = heap->next_in_list;
+  return heap;
+}
+
 }  // namespace fastmem::core

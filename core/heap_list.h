@@ -9,5 +9,7 @@ class Heap;
 void enlist(Heap* heap);
 void delist(Heap* heap);
 bool is_listed(const Heap* heap);
+void each_listed_heap(void (*visit)(Heap& heap));  // with the list held: no heap comes or goes
+Heap* listed_heap_of(const void* p);               // the one whose memory the address is in; nullptr: none
 
 }  // namespace fastmem::core

@@ -36,7 +36,13 @@ bool has_room_for(const PageHeap& pages, Bytes slab) {
 // True: something changed, and it is worth another look. `held_before`: what the node held when the bin was found empty.
 bool Heap::make_room_slow(unsigned node, const Need& need, Bytes held_before, Looks looks) {
   return (looks.tidy_first && release_empty_slabs(node, false)) || (looks.grow && grow_slow(node, need, held_before)) ||
-         reclaim_slow(node);
+         reclaim_all_slow(node);
+}
+
+// What rests in a checked heap goes to the caches first.
+bool Heap::reclaim_all_slow(unsigned node) {
+  const bool ended = end_rests();
+  return reclaim_slow(node) || ended;
 }
 
 bool Heap::release_empty_slabs(unsigned node, bool with_depots) {

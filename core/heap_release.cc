@@ -16,6 +16,7 @@ constexpr std::size_t kMostGranules = ~std::uint32_t{0} / 2;  // at once
 Bytes Heap::trim(Bytes most) {
   if (refuse_in_callback() != ErrorCode::kOk) return {};
   if (lost_) return {};
+  end_rests();
   const LockGuard guard(admin_);
   for (unsigned n = 0; n < node_count_; ++n) reclaim_slow(n);
   Bytes gone;

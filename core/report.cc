@@ -1,45 +1,180 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "core/report.h"
 
+#include <cstdio>
 #include <cstdlib>
 
+#include "core/report_lines.h"
 #include "platform/log.h"
 
 namespace fastmem::core::report {
 namespace {
 
-void finish(Misuse then) {
+void finish(Misuse then, const MisuseReport& r) {
+  call_back(r);
   if (then == Misuse::kAbort) std::abort();
+}
+
+// Where a pointer stood in a bulk free; nothing for a single one.
+struct Place {
+  explicit Place(const MisuseReport& r) {
+    if (r.count != 0) std::snprintf(text, sizeof(text), " (pointer %zu of %zu in a bulk)", r.index, r.count);
+  }
+  char text[64] = "";
+};
+
+MisuseReport of(MisuseKind kind, const void* p, Home home = {0, kAnyNode}) {
+  MisuseReport r;
+  r.kind = kind;
+  r.address = p;
+  r.class_size = home.class_size;
+  r.node = home.node;
+  return r;
+}
+
+// The byte of an object that was written, in words: n bytes before its start or behind its end.
+std::size_t distance(const MisuseReport& r) {
+  return static_cast<std::size_t>(r.damage < 0 ? -r.damage : r.damage - static_cast<std::ptrdiff_t>(r.size) + 1);
 }
 
 }  // namespace
 
 void foreign_free(Misuse then, const void* p) {
   log(LogLevel::kError, "foreign pointer freed: %p is not an object of this heap", p);
-  finish(then);
+  finish(then, of(MisuseKind::kForeignFree, p));
 }
 
 void double_free(Misuse then, const void* p, Home home) {
   log(LogLevel::kError, "double free: %p, class %zu, node %u, was free already", p, home.class_size,
       unsigned{home.node.rep});
-  finish(then);
+  finish(then, of(MisuseKind::kDoubleFree, p, home));
 }
 
 void inner_free(Misuse then, const void* p, Home home) {
   log(LogLevel::kError, "inner pointer freed: %p lies inside an object of class %zu, node %u", p, home.class_size,
       unsigned{home.node.rep});
-  finish(then);
+  finish(then, of(MisuseKind::kInnerFree, p, home));
 }
 
 void wrong_class_free(Misuse then, const void* p, Home freed_as, Home home) {
   log(LogLevel::kError, "freed with a wrong size or handle: %p as class %zu, node %u; it is of class %zu, node %u", p,
       freed_as.class_size, unsigned{freed_as.node.rep}, home.class_size, unsigned{home.node.rep});
-  finish(then);
+  finish(then, of(MisuseKind::kWrongClass, p, home));
 }
 
 void lost_strays(Misuse then, unsigned count) {
   log(LogLevel::kError, "%u more misused pointers in one drain: their memory stays out of use", count);
-  finish(then);
+  MisuseReport r;
+  r.kind = MisuseKind::kLost;
+  r.claimed = count;
+  finish(then, r);
+}
+
+// ---- of checked heaps ------------------------------------------------------------------------------------------------
+
+void foreign_free(Misuse then, const MisuseReport& r, const char* what_is_there) {
+  log(LogLevel::kError, "foreign pointer freed: %p is not an object of this heap; %s%s", r.address, what_is_there,
+      Place(r).text);
+  tell_history(r);
+  finish(then, r);
+}
+
+void double_free(Misuse then, const MisuseReport& r) {
+  log(LogLevel::kError, "double free: %p, %zu bytes, was free already%s", r.address, r.size, Place(r).text);
+  tell_history(r);
+  finish(then, r);
+}
+
+void inner_free(Misuse then, const MisuseReport& r) {
+  const auto offset = static_cast<const std::byte*>(r.address) - static_cast<const std::byte*>(r.object);
+  log(LogLevel::kError, "inner pointer freed: %p is %td bytes from the start of the object %p of %zu bytes%s",
+      r.address, offset, r.object, r.size, Place(r).text);
+  tell_history(r);
+  finish(then, r);
+}
+
+void wrong_size(Misuse then, const MisuseReport& r) {
+  log(LogLevel::kError, "freed with a wrong size: %p as %zu bytes, it has %zu%s", r.address, r.claimed, r.size,
+      Place(r).text);
+  tell_history(r);
+  finish(then, r);
+}
+
+void wrong_handle(Misuse then, const MisuseReport& r) {
+  log(LogLevel::kError, "freed with a wrong handle: %p as one of class %zu, it has %zu bytes%s", r.address, r.claimed,
+      r.size, Place(r).text);
+  tell_history(r);
+  finish(then, r);
+}
+
+void overrun(Misuse then, const MisuseReport& r) {
+  log(LogLevel::kError, "overrun: %p, %zu bytes: byte %zu behind its end was written%s", r.object, r.size, distance(r),
+      Place(r).text);
+  tell_history(r);
+  finish(then, r);
+}
+
+void underrun(Misuse then, const MisuseReport& r) {
+  log(LogLevel::kError, "underrun: %p, %zu bytes: byte %zu before its start was written%s", r.object, r.size,
+      distance(r), Place(r).text);
+  tell_history(r);
+  finish(then, r);
+}
+
+void write_after_free(Misuse then, const MisuseReport& r) {
+  log(LogLevel::kError, "write after free: %p, %zu bytes: its byte %td was written after it was freed", r.object,
+      r.size, r.damage);
+  tell_history(r);
+  finish(then, r);
+}
+
+void pinned_free(Misuse then, const MisuseReport& r) {
+  log(LogLevel::kError, "freed while lent to a device: %p, %zu bytes, pinned %zu times%s", r.address, r.size, r.claimed,
+      Place(r).text);
+  tell_history(r);
+  finish(then, r);
+}
+
+void not_pinned(Misuse then, const MisuseReport& r) {
+  log(LogLevel::kError, "unpinned, but not pinned: %p, %zu bytes", r.address, r.size);
+  tell_history(r);
+  finish(then, r);
+}
+
+void dead_heap(Misuse then, const MisuseReport& r, const char* what) {
+  log(LogLevel::kError, "%s: heap %p", what, r.heap);
+  tell_history(r);
+  finish(then, r);
+}
+
+void leaks(const Heap* heap, const LeakTotals& totals, std::span<const LeakGroup> groups) {
+  log(LogLevel::kError, "leaks: %llu objects of %llu bytes in all were not freed; heap %p",
+      static_cast<unsigned long long>(totals.objects), static_cast<unsigned long long>(totals.bytes),
+      static_cast<const void*>(heap));
+  for (const LeakGroup& g : groups.first(totals.groups)) {
+    log(LogLevel::kError, "  %llu objects, %llu bytes", static_cast<unsigned long long>(g.objects),
+        static_cast<unsigned long long>(g.bytes));
+  }
+  MisuseReport r;
+  r.kind = MisuseKind::kLeak;
+  r.heap = heap;
+  r.count = totals.objects;
+  r.size = totals.bytes;
+  call_back(r);
+}
+
+void access_after_free(const MisuseReport& r) {
+  log(LogLevel::kError, "access after free: %p, byte %td of the object %p of %zu bytes", r.address, r.damage, r.object,
+      r.size);
+  tell_history(r);
+  call_back(r);
+}
+
+void access_beyond(const MisuseReport& r) {
+  log(LogLevel::kError, "access out of bounds: %p, byte %td of the object %p of %zu bytes", r.address, r.damage,
+      r.object, r.size);
+  tell_history(r);
+  call_back(r);
 }
 
 }  // namespace fastmem::core::report

@@ -5,10 +5,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
+#include "core/leaks.h"
+#include "core/misuse.h"
 #include "platform/types.h"
 
 namespace fastmem::core {
+
+class Heap;
 
 // What happens after a misuse was reported.
 enum class Misuse : std::uint8_t { kReport, kAbort };
@@ -26,6 +31,25 @@ void double_free(Misuse then, const void* p, Home home);
 void inner_free(Misuse then, const void* p, Home home);
 void wrong_class_free(Misuse then, const void* p, Home freed_as, Home home);
 void lost_strays(Misuse then, unsigned count);
+
+// Those of checked heaps, which know the object: the sentence, then lines about where it comes from, then one for
+// machines.
+void foreign_free(Misuse then, const MisuseReport& r, const char* what_is_there);
+void double_free(Misuse then, const MisuseReport& r);
+void inner_free(Misuse then, const MisuseReport& r);
+void wrong_size(Misuse then, const MisuseReport& r);
+void wrong_handle(Misuse then, const MisuseReport& r);
+void overrun(Misuse then, const MisuseReport& r);
+void underrun(Misuse then, const MisuseReport& r);
+void write_after_free(Misuse then, const MisuseReport& r);
+void pinned_free(Misuse then, const MisuseReport& r);
+void not_pinned(Misuse then, const MisuseReport& r);
+void dead_heap(Misuse then, const MisuseReport& r, const char* what);
+// At the end: a line for each call site, largest first.
+void leaks(const Heap* heap, const LeakTotals& totals, std::span<const LeakGroup> groups);
+// What the processor refused, as a fault: the program cannot go on from there.
+void access_after_free(const MisuseReport& r);
+void access_beyond(const MisuseReport& r);
 
 }  // namespace report
 

@@ -11,6 +11,7 @@
 
 #include "core/arena.h"
 #include "core/extent.h"
+#include "core/object_record.h"
 #include "core/size_class.h"
 
 namespace fastmem::core {
@@ -39,11 +40,15 @@ inline bool make(Extent& e, const SizeClass& c, BinId bin, Arena& arena) {
   e.free = c.objects;
   e.hint = 0;
   e.fresh = 0;
+  e.records.store(0, std::memory_order_relaxed);
   return true;
 }
 
 inline void unmake(Extent& e, const SizeClass& c, Arena& arena) {
   if (!bitmap_is_inline(c)) arena.recycle(e.bitmap, bitmap_bytes(c));
+  if (const std::uint32_t records = e.records.exchange(0, std::memory_order_relaxed); records != 0) {
+    arena.recycle(arena.piece(records), Bytes{c.objects * sizeof(ObjectRecord)});
+  }
   e.bitmap = nullptr;
   e.bin = kNoBin;
   e.kind.store(ExtentKind::kNone, std::memory_order_relaxed);

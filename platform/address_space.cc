@@ -30,6 +30,9 @@ void populate(void* at, Bytes size) {
 #endif
 }
 
+bool deny_access(void* at, Bytes size) { return size.rep == 0 || mprotect(at, size.rep, PROT_NONE) == 0; }
+bool allow_access(void* at, Bytes size) { return size.rep == 0 || mprotect(at, size.rep, PROT_READ | PROT_WRITE) == 0; }
+
 void unreserve(void* base, Bytes size) { munmap(base, size.rep); }
 
 }  // namespace fastmem

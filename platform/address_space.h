@@ -17,6 +17,11 @@ bool make_writable(void* at, Bytes size);
 // Writable pages come now, not when they are first touched. Where the kernel cannot (before 5.14), they come then.
 void populate(void* at, Bytes size);
 
+// Touching the whole pages [at, at + size) becomes a fault, and is none again; what they hold stays. false: the kernel
+// refuses (it splits mappings, and has a bound on how many: vm.max_map_count).
+bool deny_access(void* at, Bytes size);
+bool allow_access(void* at, Bytes size);
+
 void unreserve(void* base, Bytes size);
 
 inline constexpr Bytes kSmallPage = kKiB * 4;

@@ -24,6 +24,8 @@ enum class LockRank : std::uint8_t {
   kSlot,         // one slot's caches, against a thread that takes from them
   kBin,          // one (class, node): slabs and depot
   kPageHeap,     // one node: extents
+  kRecords,      // one heap: records and quarantines of checked objects come
+  kQuarantine,   // one slot's freed objects at rest, or the heap's large ones
   kArena,        // metadata memory
 };
 

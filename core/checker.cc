@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "core/checker.h"
+
+#include <cstring>
+#include <new>
+
+namespace fastmem::core {
+
+ObjectRecord* Checker::open_records(Extent& head, const SizeClass& c) {
+  const LockGuard guard(mutex_);
+  if (ObjectRecord* const made = records(head)) return made;  // another thread was first
+  const Bytes bytes = records_bytes(c);
+  void* const piece = arena_->take(bytes);
+  if (piece == nullptr) return nullptr;
+  std::memset(piece, 0, bytes.rep);
+  head.records.store(arena_->number_of(piece), std::memory_order_release);
+  return static_cast<ObjectRecord*>(piece);
+}
+
+ObjectRecord* Checker::open_record(Extent& head) {
+  void* const piece = arena_->take(Bytes{sizeof(ObjectRecord)});
+  if (piece == nullptr) return nullptr;
+  std::memset(piece, 0, sizeof(ObjectRecord));
+  head.records.store(arena_->number_of(piece), std::memory_order_release);
+  return static_cast<ObjectRecord*>(piece);
+}
+
+Quarantine* Checker::open_quarantine(SlotId slot) {
+  const LockGuard guard(mutex_);
+  if (Quarantine* const made = existing_quarantine(slot.rep)) return made;
+  void* const piece = arena_->make(Bytes{sizeof(Quarantine)});
+  if (piece == nullptr) return nullptr;
+  auto* const made = ::new (piece) Quarantine(arena_, &budget_, budget_.step());
+  quarantines_[slot.rep].store(made, std::memory_order_release);
+  return made;
+}
+
+std::ptrdiff_t Checker::guard_damage(const std::byte* object, std::size_t size, const std::byte* cell_end) {
+  const std::size_t before = guard::last_damage(object - guard::kFront, guard::kFront, guard::kGuardByte);
+  if (before != 0) return -static_cast<std::ptrdiff_t>(before);
+  return static_cast<std::ptrdiff_t>(
+      size + guard::first_damage(object + size, behind(object, size, cell_end), guard::kGuardByte));
+}
+
+}  // namespace fastmem::core
