@@ -6,6 +6,24 @@
 
 namespace fastmem::core {
 
+// Without memory for traces there are none.
+Checker::Checker(const CheckOptions& options, Arena* arena)
+    : options_(options),
+      arena_(arena),
+      budget_(options.quarantine),
+      large_(arena, nullptr, options.large.rep),
+      takes_traces_(false),
+      depot_(nullptr, {}),
+      cache_(nullptr, nullptr) {
+  if (options.traces.rep == 0) return;
+  void* const traces = arena->make(options.traces);
+  void* const table = arena->make(TraceCache::table_size());
+  if (traces == nullptr || table == nullptr) return;
+  ::new (&depot_) TraceDepot(traces, options.traces);
+  ::new (&cache_) TraceCache(table, &depot_);
+  takes_traces_ = true;
+}
+
 ObjectRecord* Checker::open_records(Extent& head, const SizeClass& c) {
   const LockGuard guard(mutex_);
   if (ObjectRecord* const made = records(head)) return made;  // another thread was first

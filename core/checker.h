@@ -12,6 +12,7 @@
 #include <atomic>
 #include <bit>
 #include <cstddef>
+#include <span>
 
 #include "core/arena.h"
 #include "core/checks.h"
@@ -20,6 +21,8 @@
 #include "core/object_record.h"
 #include "core/quarantine.h"
 #include "core/size_class.h"
+#include "core/trace_cache.h"
+#include "core/trace_depot.h"
 #include "platform/thread_slot.h"
 #include "platform/ticks.h"
 
@@ -53,8 +56,7 @@ struct CellPlan {
 
 class Checker {
  public:
-  Checker(const CheckOptions& options, Arena* arena)
-      : options_(options), arena_(arena), budget_(options.quarantine), large_(arena, nullptr, options.large.rep) {}
+  Checker(const CheckOptions& options, Arena* arena);
 
   static constexpr std::size_t kLeastFront = guard::kFront;
 
@@ -115,6 +117,15 @@ class Checker {
   // Whether what is left was told before: true from the second call on.
   bool was_reported() { return reported_.exchange(true, std::memory_order_relaxed); }
 
+  // ---- traces ----
+
+  // Where the function was called whose frame this is; called by that very function. kNoTrace: none are taken.
+  [[gnu::always_inline]] TraceId trace(const void* frame) { return takes_traces_ ? cache_.here(frame) : kNoTrace; }
+  bool takes_traces() const { return takes_traces_; }
+  std::span<void* const> frames(TraceId trace) const {
+    return takes_traces_ && trace != kNoTrace ? depot_.frames(trace) : std::span<void* const>{};
+  }
+
   const CheckOptions& options() const { return options_; }
   const TickScale& scale() const { return scale_; }
   Mutex& mutex() { return mutex_; }
@@ -138,6 +149,9 @@ class Checker {
   Mutex mutex_{LockRank::kRecords};
   RestingBudget budget_;
   Quarantine large_;
+  bool takes_traces_;
+  TraceDepot depot_;
+  TraceCache cache_;
   std::atomic<bool> reported_{false};
   std::atomic<Quarantine*> quarantines_[kMaxSlots] = {};  // release: publishes it; pairs with quarantine()
 };

@@ -27,13 +27,13 @@
 #include "core/checker.h"
 #include "core/checks.h"
 #include "core/heap_state.h"
-#include "core/leaks.h"
 #include "core/listener_list.h"
 #include "core/maintain.h"
 #include "core/named_heaps.h"
 #include "core/report.h"
 #include "core/request.h"
 #include "core/stats.h"
+#include "core/trace_totals.h"
 #include "platform/last_error.h"
 
 namespace fastmem::core {
@@ -207,8 +207,11 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // Looks at the guards of every live object and into every one at rest, now. How many were damaged: each is reported,
   // once. Other threads may go on.
   std::size_t examine();
-  // The objects that are live now, by call site, largest first; more call sites than there is room for come together in one group.
-  LeakTotals leaks(std::span<LeakGroup> out);
+  // The objects that are live now, by where they were allocated.
+  void leaks(TraceTotals& out);
+  std::span<void* const> frames(TraceId trace) const {
+    return checker_ != nullptr ? checker_->frames(trace) : std::span<void* const>{};
+  }
   // As at the end of the program: examines, and tells what was not freed.
   void report_what_is_left();
   bool is_checked() const { return checker_ != nullptr; }
@@ -381,7 +384,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
     return checked_alloc(c.size, std::max(std::size_t{c.align}, config_.default_align), flags,
                          static_cast<int>(handle.rep / kMaxClasses));
   }
-  void* hand_out(ObjectRecord& record, std::byte* object, std::size_t size, unsigned front_shift);
+  void* hand_out(ObjectRecord& record, std::byte* object, std::size_t size, unsigned front_shift, TraceId trace);
   ErrorCode checked_free(void* p, const Claim& claim);
   ErrorCode checked_free_bulk(void* const* ptrs, std::size_t n, Claim claim);
   std::size_t checked_size(const void* p) const;
@@ -418,7 +421,6 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   FoundObject large_around(const void* p) const;
 
   // ... and all of them, core/heap_examine.cc.
-  static constexpr std::size_t kToldLeaks = 64;  // call sites
   template <class Visit>
   void each_record(Visit visit);
   template <class Visit>

@@ -9,6 +9,7 @@
 #include "core/heap.h"
 #include "core/heap_list.h"
 #include "platform/mapping_name.h"
+#include "platform/stack_trace.h"
 
 namespace fastmem::core {
 namespace {
@@ -34,11 +35,12 @@ void* Heap::checked_alloc(std::size_t size, std::size_t align, unsigned flags, i
   std::byte* const object = cell + plan.front;
   Checker::set_guards(object, size, cell + state_->classes[size_class].size);
   if ((flags & kZero) != 0) std::memset(object, 0, size);
-  return hand_out(*record, object, size, static_cast<unsigned>(std::countr_zero(plan.front)));
+  return hand_out(*record, object, size, static_cast<unsigned>(std::countr_zero(plan.front)),
+                  checker_->trace(__builtin_frame_address(0)));
 }
 
-void* Heap::hand_out(ObjectRecord& record, std::byte* object, std::size_t size, unsigned front_shift) {
-  record.alloc_trace.store(0, std::memory_order_relaxed);
+void* Heap::hand_out(ObjectRecord& record, std::byte* object, std::size_t size, unsigned front_shift, TraceId trace) {
+  record.alloc_trace.store(trace, std::memory_order_relaxed);
   record.died.store(0, std::memory_order_relaxed);
   record.set_born(ticks());
   record.store(ObjectWord::of(ObjectState::kLive, size, front_shift, thread_slot()));
@@ -79,7 +81,7 @@ ErrorCode Heap::checked_free(void* p, const Claim& claim) {
   if (!found.record->change(word, word.in(ObjectState::kResting))) {
     return wrong_free(found, found.record->load(), p, claim);
   }
-  found.record->free_trace.store(0, std::memory_order_relaxed);
+  found.record->free_trace.store(checker_->trace(__builtin_frame_address(0)), std::memory_order_relaxed);
   found.record->set_died(ticks(), thread_slot());
   if (const std::ptrdiff_t damage = guard_damage(found, word); damage != kIntact) [[unlikely]] {
     return damaged_free(found, word, damage, claim);
@@ -203,6 +205,7 @@ MisuseReport Heap::describe(MisuseKind kind, const FoundObject& found, ObjectWor
   r.index = claim.index;
   r.count = claim.count;
   r.noticed_by = thread_slot();
+  if (checker_->takes_traces()) r.noticed_depth = capture_stack(r.noticed_trace, kMostTraceFrames, 1);
   if (found.record == nullptr) return r;
   const ObjectRecord& record = *found.record;
   const TickScale& scale = checker_->scale();
@@ -214,10 +217,12 @@ MisuseReport Heap::describe(MisuseKind kind, const FoundObject& found, ObjectWor
   }
   r.has_history = record.born_at() != 0;
   r.allocated_by = word.slot();
+  r.alloc_trace = checker_->frames(record.alloc_trace.load(std::memory_order_relaxed));
   r.allocated_ago = scale.ns_since(record.born_at());
   r.was_freed = word.state() != ObjectState::kLive;
   if (!r.was_freed) return r;
   r.freed_by = record.freed_by();
+  r.free_trace = checker_->frames(record.free_trace.load(std::memory_order_relaxed));
   r.freed_ago = scale.ns_since(record.died.load(std::memory_order_relaxed));
   return r;
 }

@@ -3,9 +3,12 @@
 // what is left at the end.
 #include <algorithm>
 #include <cstdlib>
+#include <new>
+#include <utility>
 
 #include "core/heap.h"
 #include "core/heap_list.h"
+#include "platform/address_space.h"
 
 namespace fastmem::core {
 namespace {
@@ -124,26 +127,27 @@ void Heap::mend(const FoundObject& found, ObjectWord word) {
   }
 }
 
-LeakTotals Heap::leaks(std::span<LeakGroup> out) {
-  LeakTotals totals;
-  std::fill(out.begin(), out.end(), LeakGroup{});
-  if (checker_ == nullptr || lost_) return totals;
+void Heap::leaks(TraceTotals& out) {
+  if (checker_ == nullptr || lost_) return;
   each_record([&](const FoundObject& found, ObjectWord word) {
-    if (word.state() != ObjectState::kLive && word.state() != ObjectState::kLost) return;
-    if (word.state() == ObjectState::kLost && found.record->died.load(std::memory_order_relaxed) != 0) return;  // freed
-    totals.add(out, found.record->alloc_trace.load(std::memory_order_relaxed), word.size());
+    const bool is_lost = word.state() == ObjectState::kLost;
+    if (word.state() != ObjectState::kLive && !(is_lost && found.record->pins() == 0)) return;
+    out.add(found.record->alloc_trace.load(std::memory_order_relaxed), Bytes{word.size()});
   });
-  totals.sort(out);
-  return totals;
 }
 
 void Heap::report_what_is_left() {
   if (checker_ == nullptr || lost_ || checker_->was_reported()) return;
   examine();
   if (!checker_->options().leaks) return;
-  LeakGroup groups[kToldLeaks];
-  const LeakTotals totals = leaks(groups);
-  if (totals.objects != 0) report::leaks(this, totals, groups);
+  const Bytes size = round_up(Bytes{sizeof(TraceTotals)}, kSmallPage);
+  void* const memory = reserve_readable(size);
+  if (memory != nullptr && make_writable(memory, size)) {
+    auto* const totals = ::new (memory) TraceTotals();
+    leaks(*totals);
+    if (totals->all().objects != 0) report::leaks(this, *totals, *checker_);
+  }
+  if (memory != nullptr) unreserve(memory, size);
 }
 
 void report_heaps_at_exit() {

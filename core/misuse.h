@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
+#include "core/trace_depot.h"
 #include "platform/build.h"
 #include "platform/types.h"
 
@@ -52,10 +54,11 @@ struct MisuseReport {
   bool was_freed = false;
   std::uint64_t allocated_ago = 0;  // ns
   std::uint64_t freed_ago = 0;
-  const void* const* alloc_trace = nullptr;  // innermost first; return addresses
-  std::size_t alloc_depth = 0;
-  const void* const* free_trace = nullptr;
-  std::size_t free_depth = 0;
+  // Return addresses, innermost first.
+  std::span<void* const> alloc_trace;
+  std::span<void* const> free_trace;
+  void* noticed_trace[kMostTraceFrames] = {};
+  unsigned noticed_depth = 0;
 };
 
 // Told after the lines were logged, and before the program is aborted where the heap does that. On the failing thread,

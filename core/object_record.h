@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "core/trace_depot.h"
 #include "platform/types.h"
 
 namespace fastmem::core {
@@ -18,8 +19,6 @@ enum class ObjectState : std::uint8_t {
   kResting,  // freed, and looked at when its rest ends
   kLost,     // damaged: out of use for good
 };
-
-using TraceId = std::uint32_t;  // 0: none
 
 // The packed form of what never changes while an object lives.
 struct ObjectWord {

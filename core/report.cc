@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "core/report.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -147,19 +148,30 @@ void dead_heap(Misuse then, const MisuseReport& r, const char* what) {
   finish(then, r);
 }
 
-void leaks(const Heap* heap, const LeakTotals& totals, std::span<const LeakGroup> groups) {
-  log(LogLevel::kError, "leaks: %llu objects of %llu bytes in all were not freed; heap %p",
-      static_cast<unsigned long long>(totals.objects), static_cast<unsigned long long>(totals.bytes),
-      static_cast<const void*>(heap));
-  for (const LeakGroup& g : groups.first(totals.groups)) {
-    log(LogLevel::kError, "  %llu objects, %llu bytes", static_cast<unsigned long long>(g.objects),
+void leaks(const Heap* heap, TraceTotals& totals, const Checker& checker) {
+  constexpr std::size_t kTold = 50;
+  const auto line = [](const char* what, const TraceTotals::Group& g) {
+    log(LogLevel::kError, "%s%llu objects, %llu bytes", what, static_cast<unsigned long long>(g.objects),
         static_cast<unsigned long long>(g.bytes));
+  };
+  log(LogLevel::kError, "leaks: %llu objects of %llu bytes in all were not freed; heap %p",
+      static_cast<unsigned long long>(totals.all().objects), static_cast<unsigned long long>(totals.all().bytes),
+      static_cast<const void*>(heap));
+  const std::span<const TraceTotals::Group> groups = totals.sort();
+  for (const TraceTotals::Group& g : groups.first(std::min(groups.size(), kTold))) {
+    line("  ", g);
+    tell_trace("allocated", checker.frames(g.trace));
   }
+  if (groups.size() > kTold) log(LogLevel::kError, "  and %zu more places", groups.size() - kTold);
+  if (totals.others().objects != 0) line("  of other places: ", totals.others());
   MisuseReport r;
   r.kind = MisuseKind::kLeak;
   r.heap = heap;
-  r.count = totals.objects;
-  r.size = totals.bytes;
+  r.count = totals.all().objects;
+  r.size = totals.all().bytes;
+  char text[600];
+  machine_line(r, text, sizeof(text));
+  log(LogLevel::kError, "  %s", text);
   call_back(r);
 }
 

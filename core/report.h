@@ -5,10 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
-#include "core/leaks.h"
+#include "core/checker.h"
 #include "core/misuse.h"
+#include "core/trace_totals.h"
 #include "platform/types.h"
 
 namespace fastmem::core {
@@ -46,7 +46,7 @@ void pinned_free(Misuse then, const MisuseReport& r);
 void not_pinned(Misuse then, const MisuseReport& r);
 void dead_heap(Misuse then, const MisuseReport& r, const char* what);
 // At the end: a line for each call site, largest first.
-void leaks(const Heap* heap, const LeakTotals& totals, std::span<const LeakGroup> groups);
+void leaks(const Heap* heap, TraceTotals& totals, const Checker& checker);
 // What the processor refused, as a fault: the program cannot go on from there.
 void access_after_free(const MisuseReport& r);
 void access_beyond(const MisuseReport& r);

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "platform/frame_text.h"
 #include "platform/log.h"
 
 namespace fastmem::core {
@@ -36,12 +37,6 @@ struct Age {
   }
   char text[32];
 };
-
-void tell_trace(const char* what, const void* const* trace, std::size_t depth) {
-  if (depth == 0) return;
-  log(LogLevel::kError, "  %s at:", what);
-  for (std::size_t i = 0; i < depth; ++i) log(LogLevel::kError, "    #%zu %p", i, trace[i]);
-}
 
 // Of memory that can be read: the cell of an object that is live or at rest.
 void tell_bytes(const MisuseReport& r) {
@@ -103,6 +98,16 @@ const char* name_of(MisuseKind kind) {
 
 namespace report {
 
+void tell_trace(const char* what, std::span<void* const> trace) {
+  if (trace.empty()) return;
+  log(LogLevel::kError, "  %s at:", what);
+  for (unsigned i = 0; i < trace.size(); ++i) {
+    char frame[300];
+    print_frame(frame, sizeof(frame), i, trace[i]);
+    log(LogLevel::kError, "    %s", frame);
+  }
+}
+
 void call_back(const MisuseReport& r) {
   const Listener& l = g_listeners[g_current.load(std::memory_order_acquire)];
   if (l.callback != nullptr) l.callback(r, l.context);
@@ -137,10 +142,11 @@ void tell_history(const MisuseReport& r) {
     log(LogLevel::kError, "  class %zu, node %u, heap %p; allocated by slot %u %s ago%s; noticed by slot %u",
         r.class_size, unsigned{r.node.rep}, r.heap, unsigned{r.allocated_by.rep}, Age(r.allocated_ago).text, freed,
         unsigned{r.noticed_by.rep});
-    tell_trace("allocated", r.alloc_trace, r.alloc_depth);
-    if (r.was_freed) tell_trace("freed", r.free_trace, r.free_depth);
     tell_bytes(r);
+    tell_trace("allocated", r.alloc_trace);
+    tell_trace("freed", r.free_trace);
   }
+  tell_trace("noticed", {r.noticed_trace, r.noticed_depth});
   char line[600];
   machine_line(r, line, sizeof(line));
   log(LogLevel::kError, "  %s", line);

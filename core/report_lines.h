@@ -3,12 +3,17 @@
 // Threads:   any, in a signal handler too. Nothing is allocated, and no lock is taken.
 #pragma once
 
+#include <span>
+
 #include "core/misuse.h"
 
 namespace fastmem::core::report {
 
 // Who had the object and when, both stacks, the bytes at the damage, and one line for machines.
 void tell_history(const MisuseReport& r);
+
+// "  allocated at:" and a line for each frame; nothing without one.
+void tell_trace(const char* what, std::span<void* const> trace);
 
 void call_back(const MisuseReport& r);
 

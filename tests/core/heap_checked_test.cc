@@ -348,18 +348,46 @@ TEST_CASE("what rests is used before memory is called short") {
   }
 }
 
-TEST_CASE("leaks are counted by object, largest first") {
+[[gnu::noinline]] void* allocated_here(const TestHeap& heap) {
+  void* volatile p = heap->alloc(100);
+  return p;
+}
+
+TEST_CASE("leaks are counted by where they come from, most bytes first") {
   const TestHeap heap(full());
-  void* const p = heap->alloc(100);
-  void* const q = heap->alloc(3u << 20);
-  LeakGroup groups[4];
-  const LeakTotals two = heap->leaks(groups);
-  CHECK(two.objects == 2);
-  CHECK(two.bytes == 100 + (3u << 20));
-  CHECK(heap->free(p) == ErrorCode::kOk);
-  CHECK(heap->leaks(groups).bytes == 3u << 20);
-  CHECK(heap->free(q) == ErrorCode::kOk);
-  CHECK(heap->leaks(groups).objects == 0);
+  const auto totals = std::make_unique<TraceTotals>();
+  void* small[3];
+  for (void*& p : small) p = allocated_here(heap);
+  void* const large = heap->alloc(3u << 20);
+  heap->leaks(*totals);
+  CHECK(totals->all().objects == 4);
+  CHECK(totals->all().bytes == 300 + (3u << 20));
+  const auto groups = totals->sort();
+  REQUIRE(groups.size() == 2);
+  CHECK(groups[0].bytes == 3u << 20);
+  CHECK(groups[1].objects == 3);
+  CHECK(heap->frames(groups[1].trace).size() > 1);
+  for (void* const p : small) CHECK(heap->free(p) == ErrorCode::kOk);
+  CHECK(heap->free(large) == ErrorCode::kOk);
+  const auto none = std::make_unique<TraceTotals>();
+  heap->leaks(*none);
+  CHECK(none->all().objects == 0);
+}
+
+TEST_CASE("a report has three stacks, and none where no memory is for them") {
+  for (const bool with : {true, false}) {
+    TestHeap::Setup setup = full();
+    if (!with) setup.config.checks.traces = {};
+    const TestHeap heap(setup);
+    const LogCapture log;
+    void* const p = allocated_here(heap);
+    CHECK(heap->free(p) == ErrorCode::kOk);
+    CHECK(heap->free(p) == ErrorCode::kDoubleFree);
+    for (const char* const line : {"  allocated at:", "  freed at:", "  noticed at:"}) {
+      CHECK(log.count(LogLevel::kError, line) == (with ? 1 : 0));
+    }
+    CHECK((log.count(LogLevel::kError, "heap_checked_test+0x") > 5) == with);
+  }
 }
 
 TEST_CASE("what was not freed is told when the heap goes") {
@@ -428,7 +456,9 @@ TEST_CASE("threads that use a checked heap well are never named, and one that ex
   for (std::thread& thread : threads) thread.join();
   CHECK(heap->examine() == 0);
   CHECK(log.count(LogLevel::kError, "") == 0);
-  CHECK(heap->leaks({}).objects == 0);
+  const auto left = std::make_unique<TraceTotals>();
+  heap->leaks(*left);
+  CHECK(left->all().objects == 0);
 }
 
 }  // namespace
