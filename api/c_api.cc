@@ -244,8 +244,7 @@ bool fastmem::c_api::to_config(const fastmem_config_t* given, Config& config) {
   config.pressure = {.some_us = c.pressure_some_us, .full_us = c.pressure_full_us, .window_us = c.pressure_window_us};
   config.progress = c.progress;
   config.progress_context = c.progress_context;
-  config.decay = std::chrono::milliseconds(c.decay_ms);
-  config.pressure = {.some_us = c.pressure_some_us, .full_us = c.pressure_full_us, .window_us = c.pressure_window_us};
+  config.check = c.check;
   return true;
 }
 

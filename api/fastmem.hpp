@@ -29,12 +29,17 @@ using core::MemoryEvent;
 using core::MemoryListener;
 using core::MemoryStats;
 using core::Misuse;
+using core::MisuseCallback;
+using core::MisuseKind;
+using core::MisuseReport;
 using core::NodeStats;
 using core::PressureCallback;
 using core::PressureConfig;
 using core::Profile;
 using core::Request;
+using core::set_misuse_callback;
 using core::SlotStats;
+using core::TraceTotals;
 using core::WatermarkCallback;
 using core::Zone;
 
@@ -90,6 +95,9 @@ struct Config {
   const Topology* topology = nullptr;  ///< nullptr: this machine
   std::chrono::milliseconds decay{0};  ///< Heap::set_decay()
   PressureConfig pressure = {};        ///< when the kernel is to call: microseconds of stall within a window
+  /// "off", "full", and options (core/checks.h); nullptr: what the environment's FASTMEM_CHECK says. Looked at while the
+  /// heap is made.
+  const char* check = nullptr;
   /// Kinds of memory, the default one first, instead of `pages` and `locked`; looked at while the heap
   /// is made. Empty: there is one.
   std::span<const Kind> kinds = {};
@@ -181,6 +189,20 @@ class Heap {
   ErrorCode free_bulk(Handle h, std::span<void* const> objects) {
     return heap_->free_bulk(h.handle_, objects.data(), objects.size());
   }
+
+  /// A device has memory of the object that p is in, until as many unpin(): freeing it meanwhile is named and refused.
+  /// kInvalid: p is in no live object, or not pinned. Heaps that are not checked in full: nothing happens.
+  Error pin(const void* p) { return heap_->pin(p); }
+  Error unpin(const void* p) { return heap_->unpin(p); }
+  /// Looks at all guards, and at all that rests, while other threads go on; reports each damage once, and says how many.
+  std::size_t examine() { return heap_->examine(); }
+  /// What is handed out now by where it was allocated: visit(TraceTotals&). kUnsupported: the heap is not checked in full.
+  template <class Visit>
+  Error leaks(Visit visit) {
+    return heap_->leaks(visit);
+  }
+  /// Return addresses, innermost first.
+  std::span<void* const> frames(core::TraceId trace) const { return heap_->frames(trace); }
 
   /// O(1), also inside an object. kBadIova: not ours, or no IOVAs here; last_error() says why.
   Iova virt_to_iova(const void* p) { return heap_->iova_of(p); }

@@ -13,6 +13,7 @@ Result<core::Heap*> make_named_heap(const char* name) {
   auto backing = make_caller_backing();
   if (!backing.ok()) return backing.error();
   core::HeapConfig config;
+  if (const Error error = core::choose_checks(nullptr, config.checks); !error.ok()) return error;
   config.topology = &topology;
   config.backing = backing.value().release();
   config.owns_backing = true;

@@ -67,6 +67,8 @@ struct IovaSegment {
   Bytes size;
 };
 
+using TotalsVisitor = void (*)(TraceTotals& totals, void* context);
+
 class FASTMEM_EXPORT alignas(kLinePair) Heap {
  public:
   // The topology outlives the heap, and so does the backing unless the heap owns it (it then goes with the heap, also
@@ -209,6 +211,12 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   std::size_t examine();
   // The objects that are live now, by where they were allocated.
   void leaks(TraceTotals& out);
+  // The same in memory of its own, which `visit` gets. kUnsupported: the heap is not checked in full; kNoMemory.
+  Error leaks(TotalsVisitor visit, void* context);
+  template <class Visit>
+  Error leaks(Visit visit) {
+    return leaks([](TraceTotals& totals, void* context) { (*static_cast<Visit*>(context))(totals); }, &visit);
+  }
   std::span<void* const> frames(TraceId trace) const {
     return checker_ != nullptr ? checker_->frames(trace) : std::span<void* const>{};
   }

@@ -140,14 +140,24 @@ void Heap::report_what_is_left() {
   if (checker_ == nullptr || lost_ || checker_->was_reported()) return;
   examine();
   if (!checker_->options().leaks) return;
+  leaks([this](TraceTotals& totals) {
+    if (totals.all().objects != 0) report::leaks(this, totals, *checker_);
+  });
+}
+
+Error Heap::leaks(TotalsVisitor visit, void* context) {
+  if (checker_ == nullptr || lost_) return make_error(ErrorCode::kUnsupported, "this heap is not checked in full");
   const Bytes size = round_up(Bytes{sizeof(TraceTotals)}, kSmallPage);
   void* const memory = reserve_readable(size);
-  if (memory != nullptr && make_writable(memory, size)) {
-    auto* const totals = ::new (memory) TraceTotals();
-    leaks(*totals);
-    if (totals->all().objects != 0) report::leaks(this, *totals, *checker_);
+  if (memory == nullptr || !make_writable(memory, size)) {
+    if (memory != nullptr) unreserve(memory, size);
+    return make_error(ErrorCode::kNoMemory, "no memory to sum leaks in");
   }
-  if (memory != nullptr) unreserve(memory, size);
+  auto* const totals = ::new (memory) TraceTotals();
+  leaks(*totals);
+  visit(*totals, context);
+  unreserve(memory, size);
+  return {};
 }
 
 void report_heaps_at_exit() {

@@ -33,9 +33,10 @@ Bytes first_region() {
 }
 
 Result<core::Heap*> build(const Topology& topology) {
+  core::HeapConfig config;
+  if (const Error error = core::choose_checks(nullptr, config.checks); !error.ok()) return error;
   auto backing = make_dpdk_backing();
   if (!backing.ok()) return backing.error();
-  core::HeapConfig config;
   config.backing = backing->release();
   config.owns_backing = true;
   config.topology = &topology;
