@@ -44,8 +44,8 @@ core::Heap* existing(fastmem_heap_t* heap) {
   return __builtin_expect_with_probability(heap != nullptr, 1, 0.5) ? reinterpret_cast<core::Heap*>(heap) : by_default;
 }
 
-ErrorCode bad_handle(const core::Heap* heap, fastmem_handle_t handle) {
-  if (heap->is_absent()) return fail(ErrorCode::kNotReady, "a handle used before there is a heap");
+ErrorCode bad_handle(core::Heap* heap, fastmem_handle_t handle) {
+  if (heap->is_absent()) return heap->refuse_without_heap();
   return fail(ErrorCode::kInvalid, "not a handle of this heap: %u", handle);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <new>
 
+#include "core/dead_heaps.h"
 #include "core/heap_list.h"
 #include "platform/address_space.h"
 #include "platform/leak_roots.h"
@@ -99,11 +100,15 @@ Slot* make_slot(HeapState& state, SlotId id) {
       Slot(id, reinterpret_cast<Cache*>(at), reinterpret_cast<CacheBook*>(at + caches.rep));
 }
 
-// What threads without a slot look at.
-Cache* make_no_caches(HeapState& state) {
-  auto* const caches = static_cast<Cache*>(state.arena.make(Bytes{sizeof(Cache) * state.bin_count()}, kLinePair));
-  if (caches != nullptr) make_caches_at(caches, state.bin_count());
-  return caches;
+// What threads without a slot look at: behind the heap itself, so that it stays as long.
+Bytes own_bytes_for(const HeapConfig& config) {
+  const std::size_t bins = config.topology->nodes().size() * kMaxClasses;
+  return round_up(Bytes{sizeof(Heap)} + Bytes{sizeof(Cache) * bins}, kSmallPage);
+}
+Cache* make_no_caches(void* own, const HeapState& state) {
+  void* const behind = static_cast<std::byte*>(own) + sizeof(Heap);
+  make_caches_at(behind, state.bin_count());
+  return static_cast<Cache*>(behind);
 }
 
 Checker* make_checker(HeapState& state, const CheckOptions& options) {
@@ -143,7 +148,7 @@ Result<Heap*> Heap::build(const HeapConfig& config) {
   if (base == nullptr) return no_books(all);
 
   const Bytes state_bytes = round_up(Bytes{sizeof(HeapState)}, kSmallPage);
-  const Bytes own_bytes = round_up(Bytes{sizeof(Heap)}, kSmallPage);
+  const Bytes own_bytes = own_bytes_for(config);
   void* const own = reserve_readable(own_bytes);
   const auto give_up = [&] {
     unreserve(base, all);
@@ -157,7 +162,7 @@ Result<Heap*> Heap::build(const HeapConfig& config) {
   state->map = PageMap(window, base + arena_bytes.rep);
   state->extents = ExtentTable(base + arena_bytes.rep + map_bytes.rep);
   Cache* const no_caches =
-      make_nodes_and_bins(*state, *config.topology, config.limit_per_node) ? make_no_caches(*state) : nullptr;
+      make_nodes_and_bins(*state, *config.topology, config.limit_per_node) ? make_no_caches(own, *state) : nullptr;
   Slot* const shared = no_caches != nullptr ? make_slot(*state, kNoSlot) : nullptr;
   if (shared == nullptr) return give_up();
   state->slots[0].store(shared, std::memory_order_release);
@@ -167,7 +172,10 @@ Result<Heap*> Heap::build(const HeapConfig& config) {
   Heap* const heap = ::new (own) Heap(config, state, all, no_caches);
   heap->checker_ = checker;
   heap->watched_ = checker != nullptr;
-  if (checker != nullptr) report_heaps_at_exit();
+  if (checker != nullptr) {
+    report_heaps_at_exit();
+    heap->explain_faults();
+  }
   add_leak_root(heap, heap->own_bytes_);
   enlist(heap);
   return heap;
@@ -180,7 +188,7 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
       no_caches_(no_caches),
       config_(config),
       reserved_(reserved),
-      own_bytes_(round_up(Bytes{sizeof(Heap)}, kSmallPage)),
+      own_bytes_(own_bytes_for(config)),
       node_count_(state->node_count),
       bin_count_(state->bin_count()),
       map_(state->map) {
@@ -197,6 +205,7 @@ Heap::Heap(const HeapConfig& config, HeapState* state, Bytes reserved, Cache* no
 void Heap::destroy() {
   if (refuse_in_callback() != ErrorCode::kOk || Answering::is_going_on()) return;  // it stays
   report_what_is_left();
+  forget_faults();
   stop_maintainer();
   close_maintenance();
   forget_name(this);
@@ -210,19 +219,37 @@ void Heap::destroy() {
   }
   remove_leak_root(this, own_bytes_);
   if (config_.owns_backing) delete backing_;
-  const Bytes own_bytes = own_bytes_;
   unreserve(state_, reserved_);
-  unreserve(this, own_bytes);
+  if (checker_ == nullptr) return unreserve(this, Bytes{own_bytes_});
+  // Whoever still uses it comes to an empty one that says so.
+  state_ = nullptr;
+  checker_ = nullptr;
+  watched_ = false;
+  map_ = PageMap();
+  bury(this, own_bytes_);
+}
+
+ErrorCode Heap::refuse_without_heap() {
+  const bool is_gone = this != &absent;
+  CheckOptions checks;
+  MisuseReport r;
+  r.kind = MisuseKind::kDeadHeap;
+  r.noticed_by = thread_slot();
+  if (is_gone) {
+    r.heap = this;
+    report::dead_heap(config_.misuse, r);
+  } else if (choose_checks(nullptr, checks).ok() && checks.level == CheckLevel::kFull) {
+    report::no_heap_yet(r);
+  }
+  return is_gone ? fail(ErrorCode::kNotReady, "heap %p is gone", static_cast<void*>(this))
+                 : fail(ErrorCode::kNotReady, "there is no heap yet");
 }
 
 // The calling thread's slot: its own, or slot 0, which is shared, when there is none for it.
 // nullptr: the heap is not there for this process.
 Slot* Heap::own_slot_slow() {
   if (refuse_in_callback() != ErrorCode::kOk) return nullptr;
-  if (is_absent()) {
-    fail(ErrorCode::kNotReady, "there is no heap yet");
-    return nullptr;
-  }
+  if (is_absent()) return refuse_without_heap(), nullptr;
   if (lost_) {
     fail(ErrorCode::kNotReady,
          "this heap's memory is not inherited by fork (hugetlb pages, or pages locked for a device)");

@@ -223,6 +223,10 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // As at the end of the program: examines, and tells what was not freed.
   void report_what_is_left();
   bool is_checked() const { return checker_ != nullptr; }
+  // In a signal handler: says which object a refused access was to. false: none of this heap's.
+  bool explain_fault(const void* p);
+  // There is no heap here, not yet or not any more: the error that says so, and where heaps are checked, a report.
+  ErrorCode refuse_without_heap();
 
   // ---- device addresses -------------------------------------------------------------------------------------------
 
@@ -404,7 +408,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool end_rests();
   bool end_rests_of(Quarantine* rest);
   std::ptrdiff_t guard_damage(const FoundObject& found, ObjectWord word) const;
-  std::ptrdiff_t rest_damage(const Quarantine::Entry& entry) const;
+  std::ptrdiff_t rest_damage(const Quarantine::Entry& entry, ObjectWord word) const;
   bool is_as_claimed(ObjectWord word, const Claim& claim) const;
   MisuseReport describe(MisuseKind kind, const FoundObject& found, ObjectWord word, const void* p,
                         const Claim& claim) const;
@@ -434,6 +438,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   template <class Visit>
   std::uint32_t visit_extent(NodeState& n, ExtentIndex g, Visit visit);
   void mend(const FoundObject& found, ObjectWord word);
+  void explain_faults();
+  void forget_faults();
 
   // Bulk.
   [[gnu::always_inline]] bool pop_bulk(Cache& cache, void** ptrs, std::size_t n) {

@@ -77,6 +77,7 @@ void* Heap::alloc_with(std::size_t size, std::size_t align, unsigned flags, Node
 }
 
 void* Heap::alloc_with(Handle handle, unsigned flags) {
+  if (is_absent()) return own_slot_slow();  // says so
   if (!valid(handle) || (flags & ~kKnownFlags) != 0) {
     fail(ErrorCode::kInvalid, "not a handle of this heap (%u), or unknown flags (%#x)", unsigned{handle.rep}, flags);
     return nullptr;
@@ -104,6 +105,7 @@ void* Heap::alloc_slow(std::size_t size) {
 }
 
 void* Heap::handle_alloc_slow(Handle handle, unsigned flags) {
+  if (is_absent()) return own_slot_slow();  // says so
   if (!valid(handle)) {
     fail(ErrorCode::kInvalid, "not a handle of this heap: %u", unsigned{handle.rep});
     return nullptr;
@@ -270,6 +272,7 @@ ErrorCode Heap::free_sized_slow(void* p, std::size_t size) {
 
 ErrorCode Heap::handle_free_slow(Handle handle, void* p) {
   if (p == nullptr) return ErrorCode::kOk;
+  if (is_absent()) return refuse_without_heap();
   if (!valid(handle)) return fail(ErrorCode::kInvalid, "not a handle of this heap: %u", unsigned{handle.rep});
   if (watched_) return checked_free(p, {.of = Claim::Of::kHandle, .size = class_in(handle).size});
   return push_slow(handle, p);

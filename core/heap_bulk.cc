@@ -77,6 +77,7 @@ ErrorCode Heap::alloc_bulk(void** ptrs, std::size_t n, std::size_t size, std::si
 }
 
 ErrorCode Heap::alloc_bulk(Handle handle, void** ptrs, std::size_t n, unsigned flags) {
+  if (is_absent()) return refuse_without_heap();
   if (!valid(handle) || (flags & ~kKnownFlags) != 0 || (ptrs == nullptr && n != 0)) {
     return fail(ErrorCode::kInvalid, "not a handle of this heap (%u), unknown flags (%#x), or no array",
                 unsigned{handle.rep}, flags);
@@ -149,6 +150,7 @@ ErrorCode Heap::free_bulk_slow(void* const* ptrs, std::size_t n) {
 }
 
 ErrorCode Heap::free_bulk_slow(Handle handle, void* const* ptrs, std::size_t n) {
+  if (is_absent()) return refuse_without_heap();
   if (!valid(handle) || (ptrs == nullptr && n != 0)) {
     return fail(ErrorCode::kInvalid, "not a handle of this heap (%u), or no array", unsigned{handle.rep});
   }

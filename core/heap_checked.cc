@@ -91,13 +91,13 @@ ErrorCode Heap::checked_free(void* p, const Claim& claim) {
 }
 
 void Heap::lay_to_rest(const FoundObject& found, ObjectWord word) {
-  const Quarantine::Entry entry{found.record, found.object(word), word.size()};
+  const Quarantine::Entry entry{found.record, found.object(word), found.cell_size};
   if (found.bin == kNoBin) {
     hide_large(found, word);
     if (!checker_->large().push(entry)) let_go(entry);
     return end_excess(checker_->large());
   }
-  guard::fill(entry.object, entry.size, guard::kPoisonByte);
+  guard::fill(entry.object, word.size(), guard::kPoisonByte);
   Quarantine* const rest = checker_->quarantine(thread_slot());
   if (rest == nullptr || !rest->push(entry)) return let_go(entry);
   end_excess(*rest);
@@ -116,7 +116,7 @@ void Heap::end_excess(Quarantine& rest) {
 void Heap::let_go(const Quarantine::Entry& entry) {
   const ObjectWord word = entry.record->load();
   if (word.state() == ObjectState::kLost) return;  // Heap::examine() found it so
-  if (const std::ptrdiff_t damage = rest_damage(entry); damage != kIntact) [[unlikely]] {
+  if (const std::ptrdiff_t damage = rest_damage(entry, word); damage != kIntact) [[unlikely]] {
     entry.record->store(word.in(ObjectState::kLost));
     report_damage(find_object(entry.object), word, damage, {});
     return;
@@ -175,13 +175,13 @@ std::ptrdiff_t Heap::guard_damage(const FoundObject& found, ObjectWord word) con
 }
 
 // Of one at rest: where it was written; kIntact: nowhere.
-std::ptrdiff_t Heap::rest_damage(const Quarantine::Entry& entry) const {
+std::ptrdiff_t Heap::rest_damage(const Quarantine::Entry& entry, ObjectWord word) const {
   if (map_.find(entry.object) == kNoBin && bin_aside(entry.object) == kNoBin && hides_large(find_large(entry.object))) {
     return kIntact;  // it could not be written
   }
-  if (guard::is_intact(entry.object, entry.size, guard::kPoisonByte)) [[likely]]
+  if (guard::is_intact(entry.object, word.size(), guard::kPoisonByte)) [[likely]]
     return kIntact;
-  return static_cast<std::ptrdiff_t>(guard::first_damage(entry.object, entry.size, guard::kPoisonByte));
+  return static_cast<std::ptrdiff_t>(guard::first_damage(entry.object, word.size(), guard::kPoisonByte));
 }
 
 bool Heap::is_as_claimed(ObjectWord word, const Claim& claim) const {

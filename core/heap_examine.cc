@@ -100,7 +100,7 @@ std::size_t Heap::examine() {
       rest->each([&](const Quarantine::Entry& entry) {
         const ObjectWord word = entry.record->load();
         if (word.state() != ObjectState::kResting || findings.full()) return;
-        const std::ptrdiff_t damage = rest_damage(entry);
+        const std::ptrdiff_t damage = rest_damage(entry, word);
         if (damage != kIntact) findings.add({find_object(entry.object), word, damage});
       });
     };

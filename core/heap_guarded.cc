@@ -101,7 +101,8 @@ void Heap::hide_large(const FoundObject& found, ObjectWord word) {
     e.word = 2;
     return;
   }
-  if (word.size() <= checker_->options().large.rep) guard::fill(found.object(word), word.size(), guard::kPoisonByte);
+  if (found.cell_size <= checker_->options().large.rep)
+    guard::fill(found.object(word), word.size(), guard::kPoisonByte);
 }
 
 bool Heap::hides_large(const FoundObject& found) const {

@@ -43,7 +43,7 @@ class Quarantine {
   struct Entry {
     ObjectRecord* record;
     std::byte* object;
-    std::size_t size;  // of the object
+    std::size_t size;  // of its cell: what rests
   };
 
   // budget nullptr: `allowance` is all there is.

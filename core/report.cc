@@ -142,10 +142,16 @@ void not_pinned(Misuse then, const MisuseReport& r) {
   finish(then, r);
 }
 
-void dead_heap(Misuse then, const MisuseReport& r, const char* what) {
-  log(LogLevel::kError, "%s: heap %p", what, r.heap);
+void dead_heap(Misuse then, const MisuseReport& r) {
+  log(LogLevel::kError, "heap used after it was destroyed: heap %p", r.heap);
   tell_history(r);
   finish(then, r);
+}
+
+void no_heap_yet(const MisuseReport& r) {
+  log(LogLevel::kError, "heap used before there is one");
+  tell_history(r);
+  finish(Misuse::kReport, r);
 }
 
 void leaks(const Heap* heap, TraceTotals& totals, const Checker& checker) {
@@ -175,18 +181,18 @@ void leaks(const Heap* heap, TraceTotals& totals, const Checker& checker) {
   call_back(r);
 }
 
-void access_after_free(const MisuseReport& r) {
+void access_after_free(Misuse then, const MisuseReport& r) {
   log(LogLevel::kError, "access after free: %p, byte %td of the object %p of %zu bytes", r.address, r.damage, r.object,
       r.size);
   tell_history(r);
-  call_back(r);
+  finish(then, r);
 }
 
-void access_beyond(const MisuseReport& r) {
+void access_beyond(Misuse then, const MisuseReport& r) {
   log(LogLevel::kError, "access out of bounds: %p, byte %td of the object %p of %zu bytes", r.address, r.damage,
       r.object, r.size);
   tell_history(r);
-  call_back(r);
+  finish(then, r);
 }
 
 }  // namespace fastmem::core::report

@@ -44,12 +44,13 @@ void underrun(Misuse then, const MisuseReport& r);
 void write_after_free(Misuse then, const MisuseReport& r);
 void pinned_free(Misuse then, const MisuseReport& r);
 void not_pinned(Misuse then, const MisuseReport& r);
-void dead_heap(Misuse then, const MisuseReport& r, const char* what);
+void dead_heap(Misuse then, const MisuseReport& r);
+void no_heap_yet(const MisuseReport& r);
 // At the end: a line for each call site, largest first.
 void leaks(const Heap* heap, TraceTotals& totals, const Checker& checker);
 // What the processor refused, as a fault: the program cannot go on from there.
-void access_after_free(const MisuseReport& r);
-void access_beyond(const MisuseReport& r);
+void access_after_free(Misuse then, const MisuseReport& r);
+void access_beyond(Misuse then, const MisuseReport& r);
 
 }  // namespace report
 

@@ -10,6 +10,7 @@ namespace fastmem {
 enum class LockRank : std::uint8_t {
   kDefaultHeap,  // one thread makes the default heap; the DPDK heap comes and goes
   kHeapNames,    // which heap has which name
+  kDeadHeaps,    // which addresses are kept of heaps that are gone
   kHeapList,     // which heaps exist in this process
   kSlotTable,    // which thread has which slot
   kMaintain,     // one heap's callbacks and its maintaining thread

@@ -26,7 +26,10 @@ unsigned strictness(rte_fastmem_handle_t handle) { return (handle & 1) != 0 ? co
   return nullptr;
 }
 void* or_errno(void* p) { return p != nullptr ? p : no_object(); }
-ErrorCode not_initialised() { return fail(ErrorCode::kNotReady, "rte_fastmem_init() has not been called"); }
+ErrorCode not_initialised() {
+  core::Heap::absent.refuse_without_heap();
+  return fail(ErrorCode::kNotReady, "rte_fastmem_init() has not been called");
+}
 ErrorCode unknown_flags(unsigned flags) { return fail(ErrorCode::kInvalid, "unknown flags %#x", flags); }
 ErrorCode not_a_handle(rte_fastmem_handle_t handle) { return fail(ErrorCode::kInvalid, "not a handle: %#x", handle); }
 bool known(unsigned flags) { return (flags & ~RTE_FASTMEM_F_ZERO) == 0; }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/core/test_heap.h"
+#include "tests/support/child_process.h"
 #include "tests/support/format.h"
 #include "tests/support/log_capture.h"
 
@@ -312,12 +313,12 @@ TEST_CASE("what a device has is not freed") {
 }
 
 TEST_CASE("no more rests than the quarantine's bound, and the oldest goes first") {
-  const TestHeap heap(full_with(64 * 1024));
+  const TestHeap heap(full_with(192 * 1024));
   std::vector<void*> freed;
   for (int i = 0; i < 3000; ++i) {
     void* const p = heap->alloc(64);
     CHECK(std::find(freed.end() - std::min<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(freed.size()), 1000),
-                    freed.end(), p) == freed.end());  // 1024 of 64 bytes rest
+                    freed.end(), p) == freed.end());  // 1024 of them rest, each in a cell of 192 bytes
     CHECK(heap->free(p) == ErrorCode::kOk);
     freed.push_back(p);
   }
@@ -403,6 +404,62 @@ TEST_CASE("what was not freed is told when the heap goes") {
   }
   CHECK(log.count(LogLevel::kError, format("leaks: 2 objects of 300 bytes in all were not freed; heap %p",
                                            static_cast<void*>(gone))) == 1);
+}
+
+TEST_CASE("a heap that is gone is named, and refuses everything") {
+  Heap* gone = nullptr;
+  Handle handle;
+  void* p = nullptr;
+  {
+    const TestHeap heap(full());
+    gone = heap.heap;
+    p = heap->alloc(100);
+    handle = *heap->handle(100, 0, kAnyNode);
+  }
+  const LogCapture log;
+  CHECK(gone->alloc(100) == nullptr);
+  CHECK(gone->alloc(handle) == nullptr);
+  CHECK(gone->free(p) == ErrorCode::kNotReady);
+  CHECK(gone->free_sized(p, 100) == ErrorCode::kNotReady);
+  CHECK(gone->alloc_with(5u << 20, 0, 0) == nullptr);
+  CHECK(last_error().code == ErrorCode::kNotReady);
+  CHECK(gone->alloc_bulk(&p, 1, 100) == ErrorCode::kNotReady);
+  CHECK(log.count(LogLevel::kError, format("heap used after it was destroyed: heap %p", static_cast<void*>(gone))) ==
+        6);
+}
+
+TEST_CASE("touching a large object beside its bytes or after its free is a fault that is explained") {
+  constexpr std::size_t kSize = 2u << 20;
+  struct Touch {
+    std::ptrdiff_t at;
+    bool freed;
+    const char* said;
+  };
+  for (const Touch& touch : {Touch{-1, false, "access-beyond -1"}, Touch{5, true, "access-after-free 5"},
+                             Touch{kSize, false, "access-beyond 2097152"}}) {
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    const test::ChildResult result = test::run_in_child([&]() -> std::string {
+      const TestHeap heap(full());
+      set_misuse_callback(
+          [](const MisuseReport& r, void* fd) {
+            const std::string text = format("%s %td", name_of(r.kind), r.damage);
+            if (write(*static_cast<int*>(fd), text.data(), text.size()) < 0) _exit(1);
+          },
+          &ends[1]);
+      auto* const p = static_cast<volatile std::byte*>(heap->alloc(kSize));
+      p[kSize - 1] = std::byte{1};
+      if (touch.freed) heap->free(const_cast<std::byte*>(p));
+      p[touch.at] = std::byte{1};
+      return "it was no fault";
+    });
+    close(ends[1]);
+    char said[64] = "";
+    const ssize_t n = read(ends[0], said, sizeof(said) - 1);
+    close(ends[0]);
+    CHECK(result.signal == SIGSEGV);
+    CHECK(std::string(said, static_cast<std::size_t>(std::max<ssize_t>(n, 0))) == touch.said);
+  }
 }
 
 TEST_CASE("the callback has what the lines say") {
