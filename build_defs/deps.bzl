@@ -34,3 +34,9 @@ def system_deps():
         min_version = "2.2",
         optional = True,
     )
+    pkg_config_repository(
+        name = "libdw",
+        apt = "libdw-dev",
+        modules = ["libdw"],
+        optional = True,
+    )

@@ -36,7 +36,7 @@ struct TraceCache::Walked {
 };
 
 TraceId TraceCache::here(const void* frame, unsigned skip) {
-  if constexpr (!kWalksStacks) {
+  if constexpr (!kHasFrameRules) {
     void* pcs[kMostTraceFrames];
     return depot_->add({pcs, capture_stack(pcs, kMostTraceFrames, skip + 2)});
   }
@@ -53,32 +53,32 @@ TraceId TraceCache::here(const void* frame, unsigned skip) {
   Entry& entry = table_[hash % kEntries];
   const std::uint32_t version = entry.version.load(std::memory_order_acquire);
   if (version % 2 == 0 && leads_again(entry, first, walk)) [[likely]] {
-    const TraceId id = entry.id.load(std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_acquire);
+    const TraceId id = entry.id.load(std::memory_order_acquire);
     if (entry.version.load(std::memory_order_relaxed) == version) return id;
   }
   return walk_slow(entry, first, walk);
 }
 
-// Each word is where the ones before it, being the same, make the walk read: so it can be read.
+// acquire: the version is read again after all of them; pairs with keep(). The whole span is within reach, so that words can
+// be read before it is known that the walk would read them.
 [[gnu::always_inline]] inline bool TraceCache::leads_again(const Entry& entry, std::uintptr_t first, StackWalk walk) {
-  constexpr auto kRelaxed = std::memory_order_relaxed;
+  constexpr auto kAcquire = std::memory_order_acquire;
   const std::uintptr_t sp = walk.sp();
-  const std::uintptr_t fp = entry.fp.load(kRelaxed);
-  if (entry.first.load(kRelaxed) != first || entry.second.load(kRelaxed) != walk.pc()) return false;
+  const std::uintptr_t fp = entry.fp.load(kAcquire);
+  if (entry.first.load(kAcquire) != first || entry.second.load(kAcquire) != walk.pc()) return false;
   if (fp != kAnyFp && fp != walk.fp() - sp) return false;
-  if (entry.generation.load(kRelaxed) != FrameRules::generation()) return false;
-  if (std::uintptr_t{entry.span.load(kRelaxed)} * sizeof(std::uintptr_t) > t_stack_reach.end - sp) return false;
+  if (entry.generation.load(kAcquire) != FrameRules::generation()) return false;
+  if (std::uintptr_t{entry.span.load(kAcquire)} * sizeof(std::uintptr_t) > t_stack_reach.end - sp) return false;
   const auto word = [&](unsigned i) {
-    return StackWalk::word_at(sp + std::uintptr_t{entry.at[i].load(kRelaxed)} * sizeof(std::uintptr_t));
+    return StackWalk::word_at(sp + std::uintptr_t{entry.at[i].load(kAcquire)} * sizeof(std::uintptr_t));
   };
-  const unsigned addresses = entry.addresses.load(kRelaxed);
+  const unsigned addresses = entry.addresses.load(kAcquire);
   for (unsigned i = 0; i < addresses; ++i) {
-    if (word(i) != entry.word[i].load(kRelaxed)) return false;
+    if (word(i) != entry.word[i].load(kAcquire)) return false;
   }
-  const unsigned all = addresses + entry.pointers.load(kRelaxed);
+  const unsigned all = addresses + entry.pointers.load(kAcquire);
   for (unsigned i = addresses; i < all; ++i) {
-    if (word(i) - sp != entry.word[i].load(kRelaxed)) return false;
+    if (word(i) - sp != entry.word[i].load(kAcquire)) return false;
   }
   return true;
 }
@@ -109,33 +109,32 @@ TraceId TraceCache::here(const void* frame, unsigned skip) {
 }
 
 void TraceCache::keep(Entry& entry, TraceId id, const Walked& walked) {
-  constexpr auto kRelaxed = std::memory_order_relaxed;
+  constexpr auto kRelease = std::memory_order_release;
   constexpr std::uintptr_t kWord = sizeof(std::uintptr_t);
   const unsigned all = walked.addresses + walked.pointers;
   const std::uintptr_t highest = walked.addresses == 0 ? walked.sp : walked.address_at[walked.addresses - 1];
   const std::uintptr_t span = (highest - walked.sp) / kWord + 1;
   if (all > kMostWords || span > UINT16_MAX) return;
-  std::uint32_t version = entry.version.load(kRelaxed);
+  std::uint32_t version = entry.version.load(std::memory_order_relaxed);
   if (version % 2 != 0) return;
-  // acquire: nothing of the entry is written before it is odd.
-  if (!entry.version.compare_exchange_strong(version, version + 1, std::memory_order_acquire, kRelaxed)) return;
-  std::atomic_thread_fence(std::memory_order_release);
-  entry.id.store(id, kRelaxed);
-  entry.generation.store(walked.generation, kRelaxed);
-  entry.span.store(static_cast<std::uint16_t>(span), kRelaxed);
-  entry.addresses.store(static_cast<std::uint8_t>(walked.addresses), kRelaxed);
-  entry.pointers.store(static_cast<std::uint8_t>(walked.pointers), kRelaxed);
-  entry.first.store(walked.first, kRelaxed);
-  entry.second.store(walked.second, kRelaxed);
-  entry.fp.store(walked.asked_fp ? walked.fp - walked.sp : kAnyFp, kRelaxed);
+  if (!entry.version.compare_exchange_strong(version, version + 1, std::memory_order_acquire)) return;
+  // release, each of them: the version is odd before any word changes, and even again after. Pairs with here().
+  entry.id.store(id, kRelease);
+  entry.generation.store(walked.generation, kRelease);
+  entry.span.store(static_cast<std::uint16_t>(span), kRelease);
+  entry.addresses.store(static_cast<std::uint8_t>(walked.addresses), kRelease);
+  entry.pointers.store(static_cast<std::uint8_t>(walked.pointers), kRelease);
+  entry.first.store(walked.first, kRelease);
+  entry.second.store(walked.second, kRelease);
+  entry.fp.store(walked.asked_fp ? walked.fp - walked.sp : kAnyFp, kRelease);
   for (unsigned i = 0; i < all; ++i) {
     const bool address = i < walked.addresses;
     const std::uintptr_t at = address ? walked.address_at[i] : walked.pointer_at[i - walked.addresses];
     const std::uintptr_t word = StackWalk::word_at(at);
-    entry.at[i].store(static_cast<std::uint16_t>((at - walked.sp) / kWord), kRelaxed);
-    entry.word[i].store(address ? word : word - walked.sp, kRelaxed);
+    entry.at[i].store(static_cast<std::uint16_t>((at - walked.sp) / kWord), kRelease);
+    entry.word[i].store(address ? word : word - walked.sp, kRelease);
   }
-  entry.version.store(version + 2, std::memory_order_release);  // pairs with here()
+  entry.version.store(version + 2, kRelease);
 }
 
 }  // namespace fastmem::core

@@ -76,7 +76,7 @@ TraceId TraceDepot::make(std::uint32_t hash, std::span<void* const> frames) {
 }
 
 std::span<void* const> TraceDepot::frames(TraceId id) const {
-  const std::size_t at = std::size_t{id.rep} * kUnit;
+  const std::uint64_t at = std::uint64_t{id.rep} * kUnit;
   if (at < round_up(chains_ * sizeof(std::uint32_t), kUnit) || at + sizeof(Record) > bytes().rep) return {};
   Record& r = *record(id);
   if (r.count > kMostTraceFrames) return {};

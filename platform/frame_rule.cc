@@ -82,17 +82,13 @@ LoadedModule module_of(std::uintptr_t address) {
 LoadedModule module_of(std::uintptr_t) { return {}; }
 #endif
 
-#if defined(__x86_64__)
 FrameRule read_frame_rule(std::uintptr_t address) {
   const LoadedModule module = module_of(address);
   CallFrame frame;
-  if (module.eh_frame_hdr == nullptr || !interpret_call_frame(module.eh_frame_hdr, address, frame)) {
+  if (!kHasFrameRules || module.eh_frame_hdr == nullptr || !interpret_call_frame(module.eh_frame_hdr, address, frame)) {
     return {FrameKind::kUnknown};
   }
   return rule_of(frame);
 }
-#else
-FrameRule read_frame_rule(std::uintptr_t) { return {FrameKind::kUnknown}; }
-#endif
 
 }  // namespace fastmem

@@ -9,6 +9,12 @@
 
 namespace fastmem {
 
+#if defined(__x86_64__)
+inline constexpr bool kHasFrameRules = true;
+#else
+inline constexpr bool kHasFrameRules = false;
+#endif
+
 // The CFA of a frame is its caller's stack pointer. Distances are in words of 8 bytes.
 enum class FrameKind : std::uint8_t {
   kUnread,     // the tables were not asked yet

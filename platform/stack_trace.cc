@@ -34,7 +34,9 @@ struct Gathered {
 
 _Unwind_Reason_Code gather(_Unwind_Context* context, void* into) {
   auto& to = *static_cast<Gathered*>(into);
-  const auto pc = static_cast<std::uintptr_t>(_Unwind_GetIP(context));
+  int exact = 0;  // where a signal came, not a return address
+  auto pc = static_cast<std::uintptr_t>(_Unwind_GetIPInfo(context, &exact));
+  if (exact != 0) ++pc;
   if (pc == 0 || to.n == to.most) return _URC_END_OF_STACK;
   if (to.skip > 0) return --to.skip, _URC_NO_REASON;
   to.pcs[to.n++] = reinterpret_cast<void*>(pc);

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # packages.sh [--check | --quiet] [--no-dpdk] [COMMAND]: installs the Debian packages that COMMAND of ./run needs
 # (without COMMAND: all), as far as they are missing. --check only names them; --quiet is silent when
-# there is nothing to do. DPDK and liburing are optional: they come with all, DPDK unless --no-dpdk says otherwise.
+# there is nothing to do. DPDK, liburing and libdw are optional: they come with all, DPDK unless
+# --no-dpdk says otherwise.
 set -euo pipefail
 
 build=(bazel-bootstrap g++ pkg-config python3 libnuma-dev libhwloc-dev doctest-dev)
@@ -11,6 +12,7 @@ peers=(libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4)
 clang=(clang-14 libclang-rt-14-dev)
 dpdk=(libdpdk-dev dpdk-dev iproute2)
 uring=(liburing-dev)
+symbols=(libdw-dev binutils)
 optional=(cmake shellcheck g++-multilib) # used when they are there
 
 mode=install
@@ -30,8 +32,8 @@ case ${1:-all} in
   fuzz) wanted=("${build[@]}" "${clang[@]}") ;;
   lint) wanted=("${build[@]}" "${clang[@]}" git clang-format-14 clang-tidy-14) ;;
   all)
-    wanted=("${build[@]}" "${dpdk[@]}" "${uring[@]}" "${show[@]}" "${peers[@]}" "${clang[@]}" git clang-format-14 clang-tidy-14
-      "${optional[@]}")
+    wanted=("${build[@]}" "${dpdk[@]}" "${uring[@]}" "${symbols[@]}" "${show[@]}" "${peers[@]}" "${clang[@]}" git
+      clang-format-14 clang-tidy-14 "${optional[@]}")
     ;;
   *) echo "packages.sh: no such command: $1" >&2; exit 2 ;;
 esac

@@ -8,6 +8,7 @@
 #include "tools/record.h"
 #include "tools/replay/child.h"
 #include "tools/replay/replay.h"
+#include "tools/symbolize/symbolize.h"
 #include "tools/trace_info.h"
 
 namespace {
@@ -19,6 +20,7 @@ constexpr char kUsage[] =
     "  record -- PROGRAM ARGS...   run a program and write a trace of its allocations\n"
     "  trace-info TRACE...         what is in a trace\n"
     "  replay TRACE...             play traces on fastmem and on other allocators, and compare\n"
+    "  symbolize [REPORT]          a report with the functions and lines of its stack traces\n"
     "  help                        this text; `fastmem COMMAND --help` says more\n"
     "  --version                   the library's version\n";
 
@@ -42,6 +44,7 @@ constexpr Command kCommands[] = {
     {"record", fastmem::tools::record},
     {"trace-info", fastmem::tools::trace_info},
     {"replay", fastmem::tools::replay},
+    {"symbolize", fastmem::tools::symbolize},
     {fastmem::tools::kChildCommand, fastmem::tools::replay_child},
     {"--version", version},
     {"help", help},

@@ -173,7 +173,7 @@ TEST_CASE("words that lie where a frame ended before do not pass for its end") {
     Forgery forgery(traces);
     const auto call = [&](bool forged, void* fill) {
       const auto caller = forged ? &Forgery::call<64> : &Forgery::call<64 + 256>;
-      const Taken taken = (forgery.*caller)(framed, forged ? 64 + 256 : 64, fill);
+      Taken taken = (forgery.*caller)(framed, forged ? 64 + 256 : 64, fill);
       check_equal(traces, taken);
       return taken;
     };
