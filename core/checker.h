@@ -24,7 +24,6 @@
 #include "core/trace_cache.h"
 #include "core/trace_depot.h"
 #include "platform/thread_slot.h"
-#include "platform/ticks.h"
 
 namespace fastmem::core {
 
@@ -127,7 +126,6 @@ class Checker {
   }
 
   const CheckOptions& options() const { return options_; }
-  const TickScale& scale() const { return scale_; }
   Mutex& mutex() { return mutex_; }
   // lock(mutex) of each of its own, outermost first: for fork.
   template <class Visit>
@@ -145,7 +143,6 @@ class Checker {
 
   CheckOptions options_;
   Arena* arena_;
-  TickScale scale_;
   Mutex mutex_{LockRank::kRecords};
   RestingBudget budget_;
   Quarantine large_;

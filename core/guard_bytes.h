@@ -13,24 +13,26 @@ inline constexpr unsigned char kPoisonByte = 0xde;  // where an object was
 
 inline constexpr std::size_t kFront = 16;      // bytes before an object that are looked at
 inline constexpr std::size_t kBack = 16;       // at least so many behind it ...
-inline constexpr std::size_t kBackMost = 256;  // ... and at most, however much of its cell is left
+inline constexpr std::size_t kBackMost = 128;  // ... and at most, however much of its cell is left
 
 inline void fill(void* at, std::size_t n, unsigned char byte) { std::memset(at, byte, n); }
 
-// Whether all n bytes are `byte`: eight at a time, overlapping at the end.
+// Whether all n bytes are `byte`: sixteen at a time, then fewer, the last ones twice where that saves a step.
 [[gnu::always_inline]] inline bool is_intact(const void* at, std::size_t n, unsigned char byte) {
+  using Vector [[gnu::vector_size(16), gnu::may_alias, gnu::aligned(1)]] = unsigned long long;
   const auto* const p = static_cast<const unsigned char*>(at);
-  const std::size_t word = sizeof(std::size_t);
-  const std::size_t pattern = ~std::size_t{0} / 255 * byte;
-  std::size_t damage = 0;
-  std::size_t i = 0;
-  for (; i + word <= n; i += word) {
-    std::size_t have;
-    std::memcpy(&have, p + i, word);
-    damage |= have ^ pattern;
+  const unsigned long long pattern = ~0ull / 255 * byte;
+  if (n < sizeof(Vector)) {
+    unsigned damage = 0;
+    for (std::size_t i = 0; i < n; ++i) damage |= p[i] ^ byte;
+    return damage == 0;
   }
-  for (; i < n; ++i) damage |= p[i] ^ byte;
-  return damage == 0;
+  const Vector expected = {pattern, pattern};
+  Vector damage = *reinterpret_cast<const Vector*>(p + n - sizeof(Vector)) ^ expected;
+  for (std::size_t i = 0; i + sizeof(Vector) < n; i += sizeof(Vector)) {
+    damage |= *reinterpret_cast<const Vector*>(p + i) ^ expected;
+  }
+  return (damage[0] | damage[1]) == 0;
 }
 
 // The first byte that is something else; n: none.

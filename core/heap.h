@@ -34,6 +34,7 @@
 #include "core/request.h"
 #include "core/stats.h"
 #include "core/trace_totals.h"
+#include "platform/clock.h"
 #include "platform/last_error.h"
 
 namespace fastmem::core {
@@ -396,14 +397,20 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
     return checked_alloc(c.size, std::max(std::size_t{c.align}, config_.default_align), flags,
                          static_cast<int>(handle.rep / kMaxClasses));
   }
-  void* hand_out(ObjectRecord& record, std::byte* object, std::size_t size, unsigned front_shift, TraceId trace);
+  // The object becomes its user's.
+  static void hand_out(ObjectRecord& record, std::size_t size, unsigned front_shift, TraceId trace) {
+    record.alloc_trace.store(trace, std::memory_order_relaxed);
+    record.died.store(0, std::memory_order_relaxed);
+    record.set_born(monotonic_ns());
+    record.store(ObjectWord::of(ObjectState::kLive, size, front_shift, thread_slot()));
+  }
   ErrorCode checked_free(void* p, const Claim& claim);
   ErrorCode checked_free_bulk(void* const* ptrs, std::size_t n, Claim claim);
   std::size_t checked_size(const void* p) const;
   void* checked_realloc(void* p, std::size_t size, std::size_t align);
   FoundObject find_object(const void* p) const;
+  FoundObject find_small(BinId id, const void* p) const;
   void lay_to_rest(const FoundObject& found, ObjectWord word);
-  void end_excess(Quarantine& rest);
   void let_go(const Quarantine::Entry& entry);
   bool end_rests();
   bool end_rests_of(Quarantine* rest);

@@ -8,6 +8,7 @@
 
 #include "core/heap.h"
 #include "core/heap_list.h"
+#include "platform/clock.h"
 #include "platform/mapping_name.h"
 #include "platform/stack_trace.h"
 
@@ -20,49 +21,46 @@ constexpr std::size_t kAtOnce = 16;  // objects whose rest ends together
 
 // ---- alloc -----------------------------------------------------------------------------------------------------------
 
-// node -1: the caller's. The arguments are sound.
-void* Heap::checked_alloc(std::size_t size, std::size_t align, unsigned flags, int node) {
-  const CellPlan plan = Checker::plan(size, align);
-  const ClassId size_class = class_of(state_->profile, plan.total);
-  if (size_class == kNoClass) return guarded_alloc({.size = size, .align = plan.front, .flags = flags}, node);
-  auto* const cell = static_cast<std::byte*>(plain_alloc(node, size_class, flags));
-  if (cell == nullptr) return nullptr;
-  ObjectRecord* const record = find_object(cell).record;
-  if (record == nullptr) {
-    plain_free(map_.find(cell), cell);
-    return fail(ErrorCode::kNoMemory, "no memory for the records of checked objects"), nullptr;
-  }
-  std::byte* const object = cell + plan.front;
-  Checker::set_guards(object, size, cell + state_->classes[size_class].size);
-  if ((flags & kZero) != 0) std::memset(object, 0, size);
-  return hand_out(*record, object, size, static_cast<unsigned>(std::countr_zero(plan.front)),
-                  checker_->trace(__builtin_frame_address(0)));
-}
-
-void* Heap::hand_out(ObjectRecord& record, std::byte* object, std::size_t size, unsigned front_shift, TraceId trace) {
-  record.alloc_trace.store(trace, std::memory_order_relaxed);
-  record.died.store(0, std::memory_order_relaxed);
-  record.set_born(ticks());
-  record.store(ObjectWord::of(ObjectState::kLive, size, front_shift, thread_slot()));
-  return object;
-}
-
-// The cell that an address lies in, with its record where there is one (they are made for cells that are handed out).
-FoundObject Heap::find_object(const void* p) const {
-  BinId id = map_.find(p);
-  if (id == kNoBin) {
-    id = bin_aside(p);
-    if (id == kNoBin) return find_large(p);
-  }
+// The cell of a class that an address lies in, with its record.
+[[gnu::always_inline]] inline FoundObject Heap::find_small(BinId id, const void* p) const {
   const SizeClass& c = class_in(id);
   const ExtentIndex head = state_->extents[static_cast<ExtentIndex>(map_.granule_of(p))].head;
   std::byte* const base = map_.address_of(head);
   const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(p) - base);
   const std::size_t index = offset * c.reciprocal >> kReciprocalShift;
-  if (index >= c.objects) return {};
   ObjectRecord* const records = checker_->records(state_->extents[head], c);
-  if (records == nullptr) return {};
+  if (index >= c.objects || records == nullptr) [[unlikely]]
+    return {};
   return {records + index, base + index * c.size, c.size, id, head};
+}
+
+FoundObject Heap::find_object(const void* p) const {
+  const BinId id = map_.find(p);
+  if (id != kNoBin) return find_small(id, p);
+  const BinId aside = bin_aside(p);
+  return aside != kNoBin ? find_small(aside, p) : find_large(p);
+}
+
+// node -1: the caller's. The arguments are sound.
+void* Heap::checked_alloc(std::size_t size, std::size_t align, unsigned flags, int node) {
+  const CellPlan plan = Checker::plan(size, align);
+  const ClassId size_class = sizes_(plan.total);
+  if (size_class == kNoClass) [[unlikely]]
+    return guarded_alloc({.size = size, .align = plan.front, .flags = flags}, node);
+  auto* const cell = static_cast<std::byte*>(plain_alloc(node, size_class, flags));
+  if (cell == nullptr) return nullptr;
+  const BinId id = map_.find(cell);
+  const FoundObject found = id != kNoBin ? find_small(id, cell) : find_object(cell);
+  if (found.record == nullptr) [[unlikely]] {
+    plain_free(id, cell);
+    return fail(ErrorCode::kNoMemory, "no memory for the records of checked objects"), nullptr;
+  }
+  std::byte* const object = cell + plan.front;
+  Checker::set_guards(object, size, cell + found.cell_size);
+  if ((flags & kZero) != 0) std::memset(object, 0, size);
+  hand_out(*found.record, size, static_cast<unsigned>(std::countr_zero(plan.front)),
+           checker_->trace(__builtin_frame_address(0)));
+  return object;
 }
 
 // ---- free ------------------------------------------------------------------------------------------------------------
@@ -70,10 +68,11 @@ FoundObject Heap::find_object(const void* p) const {
 ErrorCode Heap::checked_free(void* p, const Claim& claim) {
   if (p == nullptr) return ErrorCode::kOk;
   if (rows() == no_caches_ && own_slot_slow() == nullptr) return last_error().code;
-  const FoundObject found = find_object(p);
+  const BinId id = map_.find(p);
+  const FoundObject found = id != kNoBin ? find_small(id, p) : find_object(p);
   if (found.record == nullptr) return unknown_free(p, claim);
   const ObjectWord word = found.record->load();
-  if (word.state() != ObjectState::kLive || found.object(word) != p || found.record->pins() != 0) {
+  if (word.state() != ObjectState::kLive || found.object(word) != p || found.record->pins() != 0) [[unlikely]] {
     return wrong_free(found, word, p, claim);
   }
   const bool as_claimed = claim.of == Claim::Of::kNothing || is_as_claimed(word, claim);
@@ -82,7 +81,7 @@ ErrorCode Heap::checked_free(void* p, const Claim& claim) {
     return wrong_free(found, found.record->load(), p, claim);
   }
   found.record->free_trace.store(checker_->trace(__builtin_frame_address(0)), std::memory_order_relaxed);
-  found.record->set_died(ticks(), thread_slot());
+  found.record->set_died(monotonic_ns(), thread_slot());
   if (const std::ptrdiff_t damage = guard_damage(found, word); damage != kIntact) [[unlikely]] {
     return damaged_free(found, word, damage, claim);
   }
@@ -91,39 +90,38 @@ ErrorCode Heap::checked_free(void* p, const Claim& claim) {
 }
 
 void Heap::lay_to_rest(const FoundObject& found, ObjectWord word) {
+  const bool is_large = found.bin == kNoBin;
   const Quarantine::Entry entry{found.record, found.object(word), found.cell_size};
-  if (found.bin == kNoBin) {
+  if (is_large) {
     hide_large(found, word);
-    if (!checker_->large().push(entry)) let_go(entry);
-    return end_excess(checker_->large());
+  } else {
+    guard::fill(entry.object, word.size(), guard::kPoisonByte);
   }
-  guard::fill(entry.object, word.size(), guard::kPoisonByte);
-  Quarantine* const rest = checker_->quarantine(thread_slot());
-  if (rest == nullptr || !rest->push(entry)) return let_go(entry);
-  end_excess(*rest);
-}
-
-void Heap::end_excess(Quarantine& rest) {
+  Quarantine* const rest = is_large ? &checker_->large() : checker_->quarantine(thread_slot());
   Quarantine::Entry oldest[kAtOnce];
   std::size_t n = 0;
-  do {
-    n = rest.pop_excess(oldest);
+  if (rest == nullptr || !rest->push(entry, oldest, n)) return let_go(entry);
+  while (n != 0) {
     for (std::size_t i = 0; i < n; ++i) let_go(oldest[i]);
-  } while (n == kAtOnce);
+    n = n == kAtOnce ? rest->pop_excess(oldest) : 0;
+  }
 }
 
 // The rest of an object is over: nobody wrote to it meanwhile, or it stays out of use.
 void Heap::let_go(const Quarantine::Entry& entry) {
   const ObjectWord word = entry.record->load();
   if (word.state() == ObjectState::kLost) return;  // Heap::examine() found it so
-  if (const std::ptrdiff_t damage = rest_damage(entry, word); damage != kIntact) [[unlikely]] {
+  const BinId bin = map_.find(entry.object);
+  const bool is_intact = bin != kNoBin ? guard::is_intact(entry.object, word.size(), guard::kPoisonByte)
+                                       : rest_damage(entry, word) == kIntact;
+  if (!is_intact) [[unlikely]] {
     entry.record->store(word.in(ObjectState::kLost));
-    report_damage(find_object(entry.object), word, damage, {});
+    report_damage(find_object(entry.object), word, rest_damage(entry, word), {});
     return;
   }
   entry.record->store(word.in(ObjectState::kNone));
   std::byte* const cell = entry.object - word.front();
-  if (const BinId bin = map_.find(entry.object); bin != kNoBin) {
+  if (bin != kNoBin) [[likely]] {
     plain_free(bin, cell);
   } else if (const BinId aside = bin_aside(entry.object); aside != kNoBin) {
     free_aside(aside, cell);
@@ -208,7 +206,7 @@ MisuseReport Heap::describe(MisuseKind kind, const FoundObject& found, ObjectWor
   if (checker_->takes_traces()) r.noticed_depth = capture_stack(r.noticed_trace, kMostTraceFrames, 1);
   if (found.record == nullptr) return r;
   const ObjectRecord& record = *found.record;
-  const TickScale& scale = checker_->scale();
+  const std::uint64_t now = monotonic_ns();
   r.object = found.object(word);
   r.size = word.size();
   r.class_size = found.bin != kNoBin ? found.cell_size : 0;
@@ -218,12 +216,12 @@ MisuseReport Heap::describe(MisuseKind kind, const FoundObject& found, ObjectWor
   r.has_history = record.born_at() != 0;
   r.allocated_by = word.slot();
   r.alloc_trace = checker_->frames(record.alloc_trace.load(std::memory_order_relaxed));
-  r.allocated_ago = scale.ns_since(record.born_at());
+  r.allocated_ago = now - record.born_at();
   r.was_freed = word.state() != ObjectState::kLive;
   if (!r.was_freed) return r;
   r.freed_by = record.freed_by();
   r.free_trace = checker_->frames(record.free_trace.load(std::memory_order_relaxed));
-  r.freed_ago = scale.ns_since(record.died.load(std::memory_order_relaxed));
+  r.freed_ago = now - record.died.load(std::memory_order_relaxed);
   return r;
 }
 

@@ -52,9 +52,9 @@ void* Heap::guarded_alloc(const Request& request, int node) {
   }
   e.word = front != 0 && pages_are_small(extent) ? 1 : 0;
   set_large_guards(extent, object, request.size);
-  return hand_out(*record, object, request.size,
-                  front != 0 ? static_cast<unsigned>(std::countr_zero(front)) : ObjectWord::kNoFront,
-                  checker_->trace(__builtin_frame_address(0)));
+  hand_out(*record, request.size, front != 0 ? static_cast<unsigned>(std::countr_zero(front)) : ObjectWord::kNoFront,
+           checker_->trace(__builtin_frame_address(0)));
+  return object;
 }
 
 bool Heap::pages_are_small(ExtentIndex extent) const {

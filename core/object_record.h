@@ -47,10 +47,10 @@ struct ObjectRecord {
   // relaxed, all below: read with the word, before and after
   std::atomic<TraceId> alloc_trace;
   std::atomic<TraceId> free_trace;
-  std::atomic<std::uint64_t> born;  // ticks, and in the low bits who freed it
-  std::atomic<std::uint64_t> died;  // ticks; while it lives: how often a device has it (pins)
+  std::atomic<std::uint64_t> born;  // ns, and in the low bits who freed it
+  std::atomic<std::uint64_t> died;  // ns; while it lives: how often a device has it (pins)
 
-  static constexpr unsigned kSlotBits = 10;
+  static constexpr std::uint64_t kSlotMask = (1u << 10) - 1;
 
   ObjectWord load() const { return {word.load(std::memory_order_acquire)}; }
   void store(ObjectWord w) { word.store(w.rep, std::memory_order_release); }
@@ -58,14 +58,14 @@ struct ObjectRecord {
     return word.compare_exchange_strong(from.rep, to.rep, std::memory_order_acq_rel, std::memory_order_relaxed);
   }
 
-  void set_born(std::uint64_t ticks) { born.store(ticks << kSlotBits, std::memory_order_relaxed); }
-  void set_died(std::uint64_t ticks, SlotId by) {
+  void set_born(std::uint64_t ns) { born.store(ns & ~kSlotMask, std::memory_order_relaxed); }
+  void set_died(std::uint64_t ns, SlotId by) {
     born.store(born.load(std::memory_order_relaxed) | by.rep, std::memory_order_relaxed);
-    died.store(ticks, std::memory_order_relaxed);
+    died.store(ns, std::memory_order_relaxed);
   }
-  std::uint64_t born_at() const { return born.load(std::memory_order_relaxed) >> kSlotBits; }
+  std::uint64_t born_at() const { return born.load(std::memory_order_relaxed) & ~kSlotMask; }
   SlotId freed_by() const {
-    return SlotId{static_cast<std::uint16_t>(born.load(std::memory_order_relaxed) & ((1u << kSlotBits) - 1))};
+    return SlotId{static_cast<std::uint16_t>(born.load(std::memory_order_relaxed) & kSlotMask)};
   }
   std::uint64_t pins() const { return died.load(std::memory_order_relaxed); }
 };

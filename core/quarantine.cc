@@ -5,7 +5,7 @@
 
 namespace fastmem::core {
 
-bool Quarantine::push(const Entry& entry) {
+bool Quarantine::push(const Entry& entry, std::span<Entry> out, std::size_t& n) {
   const LockGuard guard(mutex_);
   while (entry.size > allowance_) {
     if (budget_ == nullptr || !budget_->claim()) return false;
@@ -14,11 +14,11 @@ bool Quarantine::push(const Entry& entry) {
   if (count_ == capacity_ && !grow()) return false;
   ring_[(first_ + count_++) & (capacity_ - 1)] = entry;
   bytes_ += entry.size;
+  n = bytes_ > allowance_ ? pop_excess_locked(out) : 0;
   return true;
 }
 
-std::size_t Quarantine::pop_excess(std::span<Entry> out) {
-  const LockGuard guard(mutex_);
+std::size_t Quarantine::pop_excess_locked(std::span<Entry> out) {
   std::size_t n = 0;
   while (bytes_ > allowance_ && n < out.size()) {
     if (budget_ != nullptr && budget_->claim()) {

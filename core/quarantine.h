@@ -50,10 +50,13 @@ class Quarantine {
   Quarantine(Arena* arena, RestingBudget* budget, std::size_t allowance)
       : arena_(arena), budget_(budget), allowance_(allowance), least_(allowance) {}
 
-  // false: it cannot rest here, there is no memory for the books, or it is larger than all that may rest.
-  bool push(const Entry& entry) FM_EXCLUDES(mutex_);
-  // The oldest of those that are too many, at most out.size(). Fewer: there are no more.
-  std::size_t pop_excess(std::span<Entry> out) FM_EXCLUDES(mutex_);
+  // false: it cannot rest here, there is no memory for the books, or it is larger than all that may rest. Else `n` of the
+  // oldest are in `out`, which are too many now; as many as it has room for: there may be more.
+  bool push(const Entry& entry, std::span<Entry> out, std::size_t& n) FM_EXCLUDES(mutex_);
+  std::size_t pop_excess(std::span<Entry> out) FM_EXCLUDES(mutex_) {
+    const LockGuard guard(mutex_);
+    return pop_excess_locked(out);
+  }
   // The oldest; what they took of the budget goes back once nothing is left.
   std::size_t pop(std::span<Entry> out) FM_EXCLUDES(mutex_);
 
@@ -69,6 +72,7 @@ class Quarantine {
  private:
   static constexpr std::size_t kFirstCapacity = 64;
 
+  std::size_t pop_excess_locked(std::span<Entry> out) FM_REQUIRES(mutex_);
   bool grow() FM_REQUIRES(mutex_);
   Entry pop_one() FM_REQUIRES(mutex_);
 

@@ -23,17 +23,11 @@ struct Listener {
 Listener g_listeners[2];
 std::atomic<unsigned> g_current{0};
 
-// "12 s", "34 ms": two or more digits where they are there.
+// By a clock that ticks every few ms.
 struct Age {
   explicit Age(std::uint64_t ns) {
-    const auto n = static_cast<unsigned long long>(ns);
-    if (ns >= 10'000'000'000) {
-      std::snprintf(text, sizeof(text), "%llu s", n / 1'000'000'000);
-    } else if (ns >= 10'000'000) {
-      std::snprintf(text, sizeof(text), "%llu ms", n / 1'000'000);
-    } else {
-      std::snprintf(text, sizeof(text), "%llu us", n / 1'000);
-    }
+    const auto ms = static_cast<unsigned long long>(ns / 1'000'000);
+    std::snprintf(text, sizeof(text), ms >= 10'000 ? "%llu s" : "%llu ms", ms >= 10'000 ? ms / 1000 : ms);
   }
   char text[32];
 };
