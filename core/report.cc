@@ -154,6 +154,16 @@ void no_heap_yet(const MisuseReport& r) {
   finish(Misuse::kReport, r);
 }
 
+void put_twice(const char* mempool, const void* p) {
+  log(LogLevel::kError, "double put: %p is in mempool %s already", p, mempool);
+  finish(Misuse::kReport, of(MisuseKind::kDoubleFree, p));
+}
+
+void strange_put(const char* mempool, const void* p) {
+  log(LogLevel::kError, "foreign pointer put: %p is not an object of mempool %s", p, mempool);
+  finish(Misuse::kReport, of(MisuseKind::kForeignFree, p));
+}
+
 void leaks(const Heap* heap, TraceTotals& totals, const Checker& checker) {
   constexpr std::size_t kTold = 50;
   const auto line = [](const char* what, const TraceTotals::Group& g) {

@@ -46,6 +46,9 @@ void pinned_free(Misuse then, const MisuseReport& r);
 void not_pinned(Misuse then, const MisuseReport& r);
 void dead_heap(Misuse then, const MisuseReport& r);
 void no_heap_yet(const MisuseReport& r);
+// Of mempools whose objects are counted in and out.
+void put_twice(const char* mempool, const void* p);
+void strange_put(const char* mempool, const void* p);
 // At the end: a line for each call site, largest first.
 void leaks(const Heap* heap, TraceTotals& totals, const Checker& checker);
 // What the processor refused, as a fault: the program cannot go on from there.
