@@ -4,7 +4,8 @@
 // Locks: none. Where two threads learn at once, one word stays. Safe in a signal handler and in a child of fork.
 //
 // An address may become another module's. A rule that is not known is looked for in its module, and a module that was
-// not met before makes the table forget everything, so old rules live only until something new of that module runs.
+// not met before makes the table forget everything. Where an old rule was followed before that, it led nowhere: after
+// some places that no module has, all modules are looked at again. Until then traces through the new module may end early.
 #pragma once
 
 #include <atomic>
