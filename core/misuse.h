@@ -28,9 +28,9 @@ enum class MisuseKind : std::uint8_t {
   kAccessBeyond,     // touched before its start or behind its end: a fault
   kDeadHeap,         // a heap that is gone, or not there yet, was used
   kLeak,             // not freed at the end
+  kLost,             // more misused pointers than one drain can name
   kWrittenGuard,     // bytes between slabs were written
   kWrittenBooks,     // what the heap itself keeps was written
-  kLost,             // more misused pointers than one drain can name
 };
 
 // "double-free" and so on: what the machine-readable line says.
