@@ -245,6 +245,7 @@ bool fastmem::c_api::to_config(const fastmem_config_t* given, Config& config) {
   config.progress = c.progress;
   config.progress_context = c.progress_context;
   config.check = c.check;
+  config.harden = c.harden;
   return true;
 }
 

@@ -7,6 +7,7 @@
 using namespace fastmem;         // NOLINT: the bodies of fastmem.h
 using namespace fastmem::c_api;  // NOLINT
 
+static_assert(FASTMEM_WRITTEN_BOOKS == static_cast<int>(core::MisuseKind::kWrittenBooks));
 static_assert(FASTMEM_LOST == static_cast<int>(core::MisuseKind::kLost));
 static_assert(FASTMEM_OVERRUN == static_cast<int>(core::MisuseKind::kOverrun));
 

@@ -47,6 +47,7 @@ StandaloneOptions standalone_options(const Config& config) {
 Result<core::Heap*> make_heap(const Config& config, bool finds_named) {
   core::HeapConfig made;
   if (const Error error = core::choose_checks(config.check, made.checks); !error.ok()) return error;
+  if (const Error error = core::choose_hardening(config.harden, made.hardening); !error.ok()) return error;
   made.topology = config.topology != nullptr ? config.topology : &machine_topology();
   made.backing = config.backing;
   if (made.backing == nullptr && !config.kinds.empty()) {

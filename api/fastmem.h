@@ -130,7 +130,11 @@ typedef struct fastmem_config {
   uint32_t pressure_some_us; /**< the kernel calls when some thread waited so long for memory in a window: 200 ms ... */
   uint32_t pressure_full_us; /**< ... or all threads did: 100 ms. 0: it does not */
   uint32_t pressure_window_us; /**< 2 s; 500 ms to 10 s. What is no multiple of 2 s needs rights. 0: it never calls */
-  const char *check; /**< "off", "full", and options: fastmem_checks.h. NULL: what FASTMEM_CHECK in the environment says */
+  const char
+      *check; /**< "off", "full", and options: fastmem_checks.h. NULL: what FASTMEM_CHECK in the environment says */
+  const char
+      *harden; /**< "random,zero,guards,delay,encode,arena,sized", "all" or "none": see docs/hardening.md. NULL: what
+                         the environment's FASTMEM_HARDEN says, and without that none. EINVAL: a word is not known */
 } fastmem_config_t;
 
 FASTMEM_API void fastmem_config_init(fastmem_config_t *config);

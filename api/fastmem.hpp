@@ -98,6 +98,9 @@ struct Config {
   /// "off", "full", and options (core/checks.h); nullptr: what the environment's FASTMEM_CHECK says. Looked at while the
   /// heap is made.
   const char* check = nullptr;
+  /// docs/hardening.md: "random,zero,guards,delay,encode,arena,sized", "all" or "none"; nullptr: what the environment's
+  /// FASTMEM_HARDEN says, and without that none. Looked at while the heap is made.
+  const char* harden = nullptr;
   /// Kinds of memory, the default one first, instead of `pages` and `locked`; looked at while the heap
   /// is made. Empty: there is one.
   std::span<const Kind> kinds = {};

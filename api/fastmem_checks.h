@@ -37,7 +37,9 @@ enum fastmem_misuse_kind {
   FASTMEM_ACCESS_BEYOND = 12,     /**< touched before its start or behind its end: the processor refused */
   FASTMEM_DEAD_HEAP = 13,         /**< a heap that is gone, or not there yet, was used */
   FASTMEM_LEAK = 14,              /**< not freed at the end: count objects of size bytes in all */
-  FASTMEM_LOST = 15               /**< more misused pointers than could be named one by one */
+  FASTMEM_LOST = 15,              /**< more misused pointers than could be named one by one */
+  FASTMEM_WRITTEN_GUARD = 16,     /**< of hardened heaps: bytes between slabs were written */
+  FASTMEM_WRITTEN_BOOKS = 17      /**< likewise: what the heap itself keeps was written */
 };
 
 /** "double-free", "overrun" ...: the word of the line for machines. */

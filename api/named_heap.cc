@@ -9,11 +9,12 @@ namespace fastmem {
 
 Result<core::Heap*> make_named_heap(const char* name) {
   if (const Error error = core::check_heap_name(name); !error.ok()) return error;
+  core::HeapConfig config;
+  if (const Error error = core::choose_checks(nullptr, config.checks); !error.ok()) return error;
+  if (const Error error = core::choose_hardening(nullptr, config.hardening); !error.ok()) return error;
   static const CallerTopology topology(machine_topology().cpus());
   auto backing = make_caller_backing();
   if (!backing.ok()) return backing.error();
-  core::HeapConfig config;
-  if (const Error error = core::choose_checks(nullptr, config.checks); !error.ok()) return error;
   config.topology = &topology;
   config.backing = backing.value().release();
   config.owns_backing = true;

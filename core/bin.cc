@@ -16,23 +16,28 @@ constexpr std::uint32_t kFirstDepot = 2;  // magazines
 
 }  // namespace
 
-Magazine* Bin::exchange(Magazine* empty, SlotId slot, bool any) {
-  const LockGuard guard(mutex_);
-  ++trades_;
-  const Magazine* const oldest = full_.front();
-  const bool rested = full_.count() > (at_bound_ ? bound_ : class_->depot) / 2u;
-  if (oldest == nullptr || (!any && !rested && oldest->filled_by != slot)) {
-    missed_ = true;
-    return nullptr;
+Magazine* Bin::exchange(Magazine* empty, SlotId slot, bool any, Strays& strays) {
+  Magazine* full = nullptr;
+  {
+    const LockGuard guard(mutex_);
+    ++trades_;
+    const Magazine* const oldest = full_.front();
+    const bool rested = full_.count() > (at_bound_ ? bound_ : class_->depot) / 2u;
+    if (oldest == nullptr || (!any && !rested && oldest->filled_by != slot)) {
+      missed_ = true;
+      return nullptr;
+    }
+    full = full_.pop();
+    in_depot_ -= full->count;
+    keep_empty_locked(empty);
   }
-  Magazine* const full = full_.pop();
-  in_depot_ -= full->count;
-  keep_empty_locked(empty);
+  hardener().unseal(*full, id_, strays);
   return full;
 }
 
 Magazine* Bin::exchange_full(Magazine* full, Strays& strays) {
   Magazine* over = nullptr;
+  hardener().seal(*full);
   {
     const LockGuard guard(mutex_);
     over = keep_locked(full);
@@ -41,6 +46,7 @@ Magazine* Bin::exchange_full(Magazine* full, Strays& strays) {
       over = pop_oldest_locked();
     }
   }
+  hardener().unseal(*over, id_, strays);
   drain(over->objects(), over->count, strays);
   over->count = 0;
   return over;
@@ -69,6 +75,7 @@ Magazine* Bin::pop_oldest() {
 
 // What a magazine holds goes back to slabs, and the magazine itself to the empty ones.
 void Bin::send_home(Magazine* m, Strays& strays) {
+  hardener().unseal(*m, id_, strays);
   drain(m->objects(), m->count, strays);
   m->count = 0;
   const LockGuard guard(mutex_);
@@ -106,8 +113,7 @@ std::uint32_t Bin::refill(void** out, std::uint32_t n) {
     ++trades_;
     const ExtentIndex i = slab_with_room();
     if (i == kNoExtent) break;
-    Extent& e = (*context_.extents)[i];
-    const std::uint32_t got = slab::take(e, *class_, context_.map->address_of(i), n - taken, out + n - 1 - taken);
+    const std::uint32_t got = take_from(i, n - taken, out + n - 1 - taken);
     taken += got;
     free_ -= got;
     file(i);
@@ -118,15 +124,24 @@ std::uint32_t Bin::refill(void** out, std::uint32_t n) {
   return taken;
 }
 
+std::uint32_t Bin::take_from(ExtentIndex slab, std::uint32_t n, void** out) {
+  Extent& e = (*context_.extents)[slab];
+  std::byte* const base = context_.map->address_of(slab);
+  if (!hardener().options().random_order) return slab::take(e, *class_, base, n, out);
+  Random random = hardener().random();
+  return slab::take_any(e, *class_, base, n, out, random);
+}
+
 void* Bin::take_one() {
   void* object = nullptr;
   if (refill(&object, 1) == 1) return object;
   const LockGuard guard(mutex_);
-  Magazine* const oldest = full_.front();
-  if (oldest == nullptr) return nullptr;
-  object = oldest->objects()[--oldest->count];
-  --in_depot_;
-  if (oldest->count == 0) keep_empty_locked(full_.pop());
+  while (Magazine* const oldest = full_.front()) {
+    object = hardener().unseal(oldest->objects() + --oldest->count);
+    --in_depot_;
+    if (oldest->count == 0) keep_empty_locked(full_.pop());
+    if (object != nullptr) break;
+  }
   return object;
 }
 
@@ -148,6 +163,7 @@ void Bin::give_magazine(Magazine* m, Strays& strays) {
   {
     const LockGuard guard(mutex_);
     if (m->count == 0) return keep_empty_locked(m);
+    hardener().seal(*m);
     over = keep_locked(m);
   }
   if (over != nullptr) send_home(over, strays);
@@ -161,7 +177,7 @@ bool Bin::release_empty(bool with_depot, Strays& strays) {
   if (with_depot) narrow_depot_locked(full_.count());
   bool released = false;
   while (!lists_[kEmpty].empty()) {
-    release_slab(lists_[kEmpty].front());
+    release_slab(lists_[kEmpty].front(), strays);
     released = true;
   }
   return released;
@@ -177,7 +193,9 @@ void Bin::release_idle(std::uint64_t most, Strays& strays) {
   const LockGuard guard(mutex_);
   trades_seen_ = trades_;  // what went home just now is no use
   narrow_depot_locked(std::min(bound_, full_.count()));
-  for (std::uint64_t moved = 0; !lists_[kEmpty].empty() && moved < most; ++moved) release_slab(lists_[kEmpty].front());
+  for (std::uint64_t moved = 0; !lists_[kEmpty].empty() && moved < most; ++moved) {
+    release_slab(lists_[kEmpty].front(), strays);
+  }
 }
 
 bool Bin::has_free(const void* object) const {
@@ -239,7 +257,7 @@ void Bin::drain_locked(void* const* objects, std::uint32_t n, Strays& strays) {
     ++free_;
     file(i);
   }
-  while (sizes_[kEmpty] > empties_to_keep()) release_slab(lists_[kEmpty].front());
+  while (sizes_[kEmpty] > empties_to_keep()) release_slab(lists_[kEmpty].front(), strays);
 }
 
 Magazine* Bin::take_magazine_locked() {
@@ -261,16 +279,17 @@ ExtentIndex Bin::slab_with_room() {
 
 ExtentIndex Bin::new_slab() {
   const std::uint32_t align = class_->align > kGranule ? static_cast<std::uint32_t>(class_->align / kGranule) : 1;
-  const ExtentIndex i = pages_->take(class_->granules, align);
+  const ExtentIndex i = pages_->take(granules(), align);
   if (i == kNoExtent) return kNoExtent;
   Extent& e = (*context_.extents)[i];
-  for (ExtentIndex g = i + 1; g + 1 < i + class_->granules; ++g) (*context_.extents)[g].head = i;
+  for (ExtentIndex g = i + 1; g + 1 < i + granules(); ++g) (*context_.extents)[g].head = i;
   if (!slab::make(e, *class_, id_, *context_.arena)) {
     pages_->give(i);
     return kNoExtent;
   }
   if (!slab::bitmap_is_inline(*class_))
     pages_->count_books(static_cast<std::ptrdiff_t>(slab::bitmap_bytes(*class_).rep));
+  if (hardener().options().guard_granules) hardener().set_guard(e, guard_of(i));
   context_.map->set(i, class_->granules, id_);
   free_ += class_->objects;
   ++acquires_;
@@ -280,7 +299,7 @@ ExtentIndex Bin::new_slab() {
   return i;
 }
 
-void Bin::release_slab(ExtentIndex i) {
+void Bin::release_slab(ExtentIndex i, Strays& strays) {
   Extent& e = (*context_.extents)[i];
   const bool aside = e.list == kAside;
   lists_[e.list].remove(*context_.extents, i);
@@ -291,6 +310,7 @@ void Bin::release_slab(ExtentIndex i) {
   slab::unmake(e, *class_, *context_.arena);
   if (!slab::bitmap_is_inline(*class_))
     pages_->count_books(-static_cast<std::ptrdiff_t>(slab::bitmap_bytes(*class_).rep));
+  if (hardener().options().guard_granules && !hardener().drop_guard(e, guard_of(i), id_, strays)) return;
   aside ? pages_->give_aside(i) : pages_->give(i);
 }
 
@@ -336,13 +356,22 @@ void Bin::resume(ExtentIndex first, std::uint32_t granules) {
   }
 }
 
-void Bin::release_aside(ExtentIndex first, std::uint32_t granules) {
+void Bin::release_aside(ExtentIndex first, std::uint32_t granules, Strays& strays) {
   const LockGuard guard(mutex_);
   for (ExtentIndex i = lists_[kAside].front(); i != kNoExtent;) {
     const Extent& e = (*context_.extents)[i];
     const ExtentIndex next = e.next;
-    if (i - first < granules && list_for(e) == kEmpty) release_slab(i);
+    if (i - first < granules && list_for(e) == kEmpty) release_slab(i, strays);
     i = next;
+  }
+}
+
+void Bin::open_guards() {
+  const LockGuard guard(mutex_);
+  for (const ExtentList& list : lists_) {
+    for (ExtentIndex i = list.front(); i != kNoExtent; i = (*context_.extents)[i].next) {
+      hardener().open_guard((*context_.extents)[i], guard_of(i));
+    }
   }
 }
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "core/cache_budget.h"
+#include "core/hardener.h"
 #include "core/magazine.h"
 #include "core/page_heap.h"
 #include "core/slab.h"
@@ -25,6 +26,7 @@ struct BinContext {
   ExtentTable* extents;
   Arena* arena;
   CacheBudget* budget;
+  Hardener* hardener;
 };
 
 struct BinCounts {
@@ -46,9 +48,13 @@ class alignas(kLinePair) Bin {
   // A full magazine for an empty one, in O(1). nullptr, and the empty one stays the caller's: the depot has none, or
   // only young ones of other slots. Those rest until older than a core's cache, where they would be fetched back from:
   // as long as slabs can serve instead.
-  Magazine* exchange_empty(Magazine* empty, SlotId slot) FM_EXCLUDES(mutex_) { return exchange(empty, slot, false); }
+  Magazine* exchange_empty(Magazine* empty, SlotId slot, Strays& strays) FM_EXCLUDES(mutex_) {
+    return exchange(empty, slot, false, strays);
+  }
   // The same when slabs could not: any will do.
-  Magazine* exchange_empty_for_any(Magazine* empty) FM_EXCLUDES(mutex_) { return exchange(empty, SlotId{}, true); }
+  Magazine* exchange_empty_for_any(Magazine* empty, Strays& strays) FM_EXCLUDES(mutex_) {
+    return exchange(empty, SlotId{}, true, strays);
+  }
 
   // An empty magazine for a full one. What passes the depot's bound goes back to its slabs.
   Magazine* exchange_full(Magazine* full, Strays& strays) FM_EXCLUDES(mutex_);
@@ -81,7 +87,7 @@ class alignas(kLinePair) Bin {
   void set_aside(ExtentIndex slab) FM_EXCLUDES(mutex_);
   void resume(ExtentIndex first, std::uint32_t granules) FM_EXCLUDES(mutex_);
   // Of those set aside in that range: the empty ones are slabs no more, and stay set aside.
-  void release_aside(ExtentIndex first, std::uint32_t granules) FM_EXCLUDES(mutex_);
+  void release_aside(ExtentIndex first, std::uint32_t granules, Strays& strays) FM_EXCLUDES(mutex_);
   bool has_aside(ExtentIndex granule) const FM_EXCLUDES(mutex_) {
     const LockGuard guard(mutex_);
     return slab_aside(granule) != kNoExtent;
@@ -89,8 +95,14 @@ class alignas(kLinePair) Bin {
 
   BinCounts counts() const FM_EXCLUDES(mutex_);
   const SizeClass& size_class() const { return *class_; }
+  // Of a slab's extent, with the granule that guards it.
+  std::uint32_t granules() const { return class_->granules + (hardener().options().guard_granules ? 1 : 0); }
   BinId id() const { return id_; }
   CacheBudget& budget() const { return *context_.budget; }
+  Hardener& hardener() const { return *context_.hardener; }
+
+  // After Hardener::stop_denying(): no guard of a slab faults.
+  void open_guards() FM_EXCLUDES(mutex_);
 
   void check_invariants() const FM_EXCLUDES(mutex_);
   Mutex& mutex() { return mutex_; }
@@ -98,7 +110,7 @@ class alignas(kLinePair) Bin {
  private:
   enum List : std::uint16_t { kEmpty, kPartial, kFull, kAside, kLists };
 
-  Magazine* exchange(Magazine* empty, SlotId slot, bool any) FM_EXCLUDES(mutex_);
+  Magazine* exchange(Magazine* empty, SlotId slot, bool any, Strays& strays) FM_EXCLUDES(mutex_);
   void drain_locked(void* const* objects, std::uint32_t n, Strays& strays) FM_REQUIRES(mutex_);
   Magazine* keep_locked(Magazine* full) FM_REQUIRES(mutex_);
   void keep_empty_locked(Magazine* m) FM_REQUIRES(mutex_);
@@ -111,8 +123,10 @@ class alignas(kLinePair) Bin {
   std::uint32_t empties_to_keep() const FM_REQUIRES(mutex_);
   Magazine* take_magazine_locked() FM_REQUIRES(mutex_);
   ExtentIndex slab_with_room() FM_REQUIRES(mutex_);
+  std::uint32_t take_from(ExtentIndex slab, std::uint32_t n, void** out) FM_REQUIRES(mutex_);
   ExtentIndex new_slab() FM_REQUIRES(mutex_);
-  void release_slab(ExtentIndex i) FM_REQUIRES(mutex_);
+  void release_slab(ExtentIndex i, Strays& strays) FM_REQUIRES(mutex_);
+  std::byte* guard_of(ExtentIndex slab) const { return context_.map->address_of(slab + class_->granules); }
   List list_for(const Extent& e) const { return e.free == 0 ? kFull : e.free == class_->objects ? kEmpty : kPartial; }
   void file(ExtentIndex i) FM_REQUIRES(mutex_);
   void move_to(List wanted, ExtentIndex i) FM_REQUIRES(mutex_);

@@ -28,6 +28,9 @@ enum class ExtentKind : std::uint8_t {
   kSlabAside,  // a slab in such memory
 };
 
+// The granule behind a slab of a heap that has such, as the slab's last.
+enum class GuardKind : std::uint8_t { kNone = 0, kDenied, kMarked };
+
 struct alignas(64) Extent {
   ExtentIndex head;  // the first granule of the extent this granule is in
   std::uint32_t granules;
@@ -36,12 +39,12 @@ struct alignas(64) Extent {
   // 1-based number of the region; 0: no memory here. Set for every granule, constant while there.
   std::atomic<std::uint16_t> region;
   std::atomic<ExtentKind> kind;  // kLarge, release: publishes granules; pairs with Heap::large_at()
-  std::uint8_t unused;
-  BinId bin;              // kSlab, as are the fields below
-  std::uint16_t list;     // which of the bin's lists it is in; kFree and kAbsent: of FreeExtents'
-  std::uint32_t free;     // objects whose bit is set
-  std::uint32_t hint;     // no word below this one has a bit set
-  std::uint64_t* bitmap;  // bit set: the object is in the slab, free; &word for slabs of up to 64 objects
+  GuardKind guard;               // kSlab
+  BinId bin;                     // kSlab, as are the fields below
+  std::uint16_t list;            // which of the bin's lists it is in; kFree and kAbsent: of FreeExtents'
+  std::uint32_t free;            // objects whose bit is set
+  std::uint32_t hint;            // no word below this one has a bit set
+  std::uint64_t* bitmap;         // bit set: the object is in the slab, free; &word for slabs of up to 64 objects
   std::uint64_t word;
   std::uint32_t fresh;  // words of the bitmap from this one on were never written: all their objects are free
   std::uint32_t clean;  // kFree and newly taken: granules at its end that read 0

@@ -7,6 +7,7 @@
 
 #include "core/dead_heaps.h"
 #include "core/heap_list.h"
+#include "core/reserved_tables.h"
 #include "platform/address_space.h"
 #include "platform/leak_roots.h"
 
@@ -76,8 +77,9 @@ bool make_nodes_and_bins(HeapState& state, const Topology& topology, Bytes limit
     for (unsigned c = 0; c < kMaxClasses; ++c) {
       const unsigned b = n * kMaxClasses + c;
       ::new (&state.droughts[b]) Drought();
-      ::new (&state.bins[b]) Bin(BinId{static_cast<std::uint16_t>(b)}, &state.classes.classes[c],
-                                 {&state.map, &state.extents, &state.arena, &state.budget}, &state.nodes[n].pages);
+      ::new (&state.bins[b])
+          Bin(BinId{static_cast<std::uint16_t>(b)}, &state.classes.classes[c],
+              {&state.map, &state.extents, &state.arena, &state.budget, &state.hardener}, &state.nodes[n].pages);
     }
   }
   sort_by_distance(state, topology);
@@ -143,24 +145,25 @@ Result<Heap*> Heap::build(const HeapConfig& config) {
   const Bytes arena_bytes = arena_size_for(window);
   const Bytes map_bytes = round_up(PageMap::table_size(window), kSmallPage);
   const Bytes extents_bytes = round_up(ExtentTable::table_size(window), kSmallPage);
-  const Bytes all = arena_bytes + map_bytes + extents_bytes;
-  auto* const base = static_cast<std::byte*>(reserve_readable(all));
-  if (base == nullptr) return no_books(all);
-
-  const Bytes state_bytes = round_up(Bytes{sizeof(HeapState)}, kSmallPage);
   const Bytes own_bytes = own_bytes_for(config);
-  void* const own = reserve_readable(own_bytes);
+  const Bytes gap = Heap::gap(config.hardening);
+  ReservedTables tables({arena_bytes, map_bytes, extents_bytes}, gap);
+  ReservedTables own_table({own_bytes}, gap);
   const auto give_up = [&] {
-    unreserve(base, all);
-    if (own != nullptr) unreserve(own, own_bytes);
-    return no_books(all);
+    tables.unreserve();
+    own_table.unreserve();
+    return no_books(tables.all());
   };
-  if (own == nullptr || !make_writable(own, own_bytes) || !make_writable(base, state_bytes)) return give_up();
+  if (!tables.reserve() || !own_table.reserve()) return give_up();
+  std::byte* const base = tables.at(0);
+  void* const own = own_table.at(0);
+  const Bytes state_bytes = round_up(Bytes{sizeof(HeapState)}, kSmallPage);
+  if (!make_writable(own, own_bytes) || !make_writable(base, state_bytes)) return give_up();
 
   auto* const state = ::new (base) HeapState(base + state_bytes.rep, arena_bytes - state_bytes, config.profile,
-                                             config.backing->in_pieces(), config.cache_budget);
-  state->map = PageMap(window, base + arena_bytes.rep);
-  state->extents = ExtentTable(base + arena_bytes.rep + map_bytes.rep);
+                                             config.backing->in_pieces(), config.cache_budget, config.hardening);
+  state->map = PageMap(window, tables.at(1));
+  state->extents = ExtentTable(tables.at(2));
   Cache* const no_caches =
       make_nodes_and_bins(*state, *config.topology, config.limit_per_node) ? make_no_caches(own, *state) : nullptr;
   Slot* const shared = no_caches != nullptr ? make_slot(*state, kNoSlot) : nullptr;
@@ -169,9 +172,9 @@ Result<Heap*> Heap::build(const HeapConfig& config) {
   Checker* const checker = config.checks.level == CheckLevel::kFull ? make_checker(*state, config.checks) : nullptr;
   if (checker == nullptr && config.checks.level == CheckLevel::kFull) return give_up();
 
-  Heap* const heap = ::new (own) Heap(config, state, all, no_caches);
+  Heap* const heap = ::new (own) Heap(config, state, tables.all(), no_caches);
   heap->checker_ = checker;
-  heap->watched_ = checker != nullptr;
+  heap->watched_ = checker != nullptr || config.hardening.needs_each_call();
   if (checker != nullptr) {
     report_heaps_at_exit();
     heap->explain_faults();
@@ -219,14 +222,17 @@ void Heap::destroy() {
   }
   remove_leak_root(this, own_bytes_);
   if (config_.owns_backing) delete backing_;
-  unreserve(state_, reserved_);
-  if (checker_ == nullptr) return unreserve(this, Bytes{own_bytes_});
+  const Bytes gap = Heap::gap(config_.hardening);
+  void* const own = reinterpret_cast<std::byte*>(this) - gap.rep;
+  const Bytes own_bytes = own_bytes_ + gap * 2;
+  unreserve(reinterpret_cast<std::byte*>(state_) - gap.rep, reserved_);
+  if (checker_ == nullptr) return unreserve(own, own_bytes);
   // Whoever still uses it comes to an empty one that says so.
   state_ = nullptr;
   checker_ = nullptr;
   watched_ = false;
   map_ = PageMap();
-  bury(this, own_bytes_);
+  bury(own, own_bytes);
 }
 
 ErrorCode Heap::refuse_without_heap() {
@@ -405,6 +411,7 @@ void Heap::reset_in_child() {
   }
   state_->regions.mutex().reset_in_child();
   state_->arena.mutex().reset_in_child();
+  state_->hardener.reset_in_child();
   if (checker_ != nullptr) checker_->each_mutex([](Mutex& m) { m.reset_in_child(); });
   for (unsigned b = 0; b < state_->bin_count(); ++b) state_->bins[b].mutex().reset_in_child();
   lost_ = lost_ || !backing_->inherited_by_fork() || !state_->regions.all_inherited_by_fork();

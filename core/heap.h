@@ -26,6 +26,7 @@
 #include "core/caller_memory.h"
 #include "core/checker.h"
 #include "core/checks.h"
+#include "core/hardening.h"
 #include "core/heap_state.h"
 #include "core/listener_list.h"
 #include "core/maintain.h"
@@ -57,6 +58,7 @@ struct HeapConfig {
   std::uint32_t decay_ms = 0;  // set_decay()
   PressureConfig pressure = {};
   CheckOptions checks = {};
+  Hardening hardening = {};
 };
 
 // A class on a node, resolved once.
@@ -347,6 +349,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void forget_listeners();
   Error tell_new(const MemoryListener& listener) FM_EXCLUDES(listeners_.mutex);
   static Result<Heap*> build(const HeapConfig& config);
+  // Between the heap's own tables, and at both ends of them.
+  static Bytes gap(const Hardening& hardening) { return hardening.guarded_arena ? Bytes{kGranule} : Bytes{}; }
 
   // What the hot path reads of a slot: the caches of its home node, and those of all nodes.
   struct alignas(kSlotStride) View {
@@ -370,9 +374,32 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
     Slot* const own = id == kNoSlot || lost_ ? nullptr : slot(id.rep);
     return own != nullptr ? own->caches() : no_caches_;
   }
-  // An object of a class, as the hot path takes it, and back, whatever is watched. node -1: the caller's.
+  // An object of a class, as the hot path takes it, and back, whatever is watched; hardened as the heap is. node -1: the
+  // caller's.
   void* plain_alloc(int node, ClassId size_class, unsigned flags);
   ErrorCode plain_free(BinId bin, void* p);
+  void* take_object(int node, ClassId size_class, unsigned flags);
+
+  // The twins of a heap whose hot path is shown no caches: checked in full, or hardened. The arguments are sound, and
+  // `size_class` is that of size and alignment.
+  void* watched_alloc(std::size_t size, std::size_t align, unsigned flags, int node, ClassId size_class);
+  void* watched_alloc(Handle handle, unsigned flags);
+  ErrorCode watched_free(void* p, const Claim& claim) {
+    return checker_ != nullptr ? checked_free(p, claim) : hardened_free(p, claim);
+  }
+  ErrorCode watched_free_bulk(void* const* ptrs, std::size_t n, Claim claim);
+
+  // Hardened: core/heap_hardened.cc.
+  ErrorCode hardened_free(void* p, const Claim& claim);
+  ErrorCode hardened_free_large(ExtentIndex extent, void* p, const Claim& claim);
+  bool contradicts(const Claim& claim, std::size_t size) const;
+  void wrong_claim(const void* p, const Claim& claim, Home home);
+  bool begins_object(BinId bin, const void* p) const;
+  bool is_still_zero(const void* p, std::size_t size, Home home);
+  bool is_still_zero_large(ExtentIndex extent);
+  void erase(void* p, std::size_t size) const {
+    if (config_.hardening.zero_on_free) std::memset(p, 0, size);
+  }
 
   // Slow twins.
   ErrorCode foreign_free(void* p);
@@ -405,7 +432,6 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
     record.store(ObjectWord::of(ObjectState::kLive, size, front_shift, thread_slot()));
   }
   ErrorCode checked_free(void* p, const Claim& claim);
-  ErrorCode checked_free_bulk(void* const* ptrs, std::size_t n, Claim claim);
   std::size_t checked_size(const void* p) const;
   void* checked_realloc(void* p, std::size_t size, std::size_t align);
   FoundObject find_object(const void* p) const;
@@ -564,6 +590,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool take_out(RegionNumber number, Bytes keep) FM_REQUIRES(listeners_.mutex);
   Bytes discard_free_pages(unsigned node, Bytes most);
   Error keep_regions_whole();
+  void open_guards();
   std::size_t change_floor(unsigned node, Bytes floor);
   void let_regions_break() { whole_regions_.fetch_sub(1, std::memory_order_relaxed); }
 
@@ -634,7 +661,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   const Topology* topology_ = nullptr;
   Cache* no_caches_;  // a row for each node, all without a magazine: the view of a thread without a slot
   HeapConfig config_;
-  Bytes reserved_;  // of the address space that begins at state_
+  Bytes reserved_;  // of the address space that begins at state_, or at the gap before it
   Bytes own_bytes_;
   Checker* checker_ = nullptr;  // of heaps that are checked in full
   // Each alloc and free is looked at: the hot path is shown empty caches, so that its calls take their slow twins.

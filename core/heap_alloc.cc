@@ -67,7 +67,7 @@ void* Heap::alloc_with(std::size_t size, std::size_t align, unsigned flags, Node
     if (index < 0) return set_last_error(no_place(node)), nullptr;
     if (asked.whole_kind) flags |= kWholeKind;
   }
-  if (watched_) return checked_alloc(size, align != 0 ? align : config_.default_align, flags, index);
+  if (watched_) return watched_alloc(size, align != 0 ? align : config_.default_align, flags, index, size_class);
   const View v = view();
   Cache& cache = index < 0 ? v.local[size_class.rep] : v.all[bin_id(static_cast<unsigned>(index), size_class).rep];
   void** const cell = cache.claim();
@@ -82,7 +82,7 @@ void* Heap::alloc_with(Handle handle, unsigned flags) {
     fail(ErrorCode::kInvalid, "not a handle of this heap (%u), or unknown flags (%#x)", unsigned{handle.rep}, flags);
     return nullptr;
   }
-  if (watched_) return checked_alloc(handle, flags);
+  if (watched_) return watched_alloc(handle, flags);
   Cache& cache = view().all[handle.rep];
   void** const cell = cache.claim();
   void* const p = cache.holds(cell)
@@ -97,7 +97,8 @@ void* Heap::alloc_slow(std::size_t size) {
   if (is_absent()) return own_slot_slow();  // says so
   const ClassId size_class = sizes_(size);
   if (size_class != kNoClass) {
-    return watched_ ? checked_alloc(size, config_.default_align, 0, -1) : serve_slow(-1, size_class, 0, has_view());
+    return watched_ ? watched_alloc(size, config_.default_align, 0, -1, size_class)
+                    : serve_slow(-1, size_class, 0, has_view());
   }
   const std::size_t most = largest();
   const bool served = size > kMaxSize && size <= most && round_up(size, config_.default_align) <= most;
@@ -110,18 +111,9 @@ void* Heap::handle_alloc_slow(Handle handle, unsigned flags) {
     fail(ErrorCode::kInvalid, "not a handle of this heap: %u", unsigned{handle.rep});
     return nullptr;
   }
-  if (watched_) return checked_alloc(handle, flags);
+  if (watched_) return watched_alloc(handle, flags);
   return serve_slow(static_cast<int>(handle.rep / kMaxClasses),
                     ClassId{static_cast<std::uint8_t>(handle.rep % kMaxClasses)}, flags, has_view());
-}
-
-void* Heap::plain_alloc(int node, ClassId size_class, unsigned flags) {
-  const unsigned first = node < 0 ? home() : static_cast<unsigned>(node);  // asked once: the thread may move
-  Cache* const caches = rows();
-  Cache& cache = caches[bin_id(first, size_class).rep];
-  void** const cell = cache.claim();
-  if (cache.holds(cell)) return Cache::object_at(cell);
-  return serve_slow(static_cast<int>(first), size_class, flags, caches != no_caches_);
 }
 
 // From the node asked (-1: the caller's), then from the others, nearest first: those that `flags` allow. With kAnyKind
@@ -181,7 +173,7 @@ void* Heap::take_slow(Slot& s, unsigned node, ClassId size_class, bool claimed) 
     return nullptr;
   }
   Bin& from = bin(id);
-  Search looking = search(node, {.granules = from.size_class().granules});
+  Search looking = search(node, {.granules = from.granules()});
   do {
     Strays strays;
     void* const p = s.pop_slow(from, claimed, strays);
@@ -255,7 +247,7 @@ Result<Handle> Heap::handle(std::size_t size, std::size_t align, NodeId node) {
 
 ErrorCode Heap::free_slow(void* p) {
   if (p == nullptr) return ErrorCode::kOk;
-  if (watched_) return checked_free(p, {});
+  if (watched_) return watched_free(p, {});
   const BinId id = map_.find(p);
   if (id != kNoBin) return push_slow(id, p);
   if (!is_absent()) {
@@ -267,18 +259,16 @@ ErrorCode Heap::free_slow(void* p) {
 }
 
 ErrorCode Heap::free_sized_slow(void* p, std::size_t size) {
-  return watched_ ? checked_free(p, {.of = Claim::Of::kSize, .size = size}) : free_slow(p);
+  return watched_ ? watched_free(p, {.of = Claim::Of::kSize, .size = size}) : free_slow(p);
 }
 
 ErrorCode Heap::handle_free_slow(Handle handle, void* p) {
   if (p == nullptr) return ErrorCode::kOk;
   if (is_absent()) return refuse_without_heap();
   if (!valid(handle)) return fail(ErrorCode::kInvalid, "not a handle of this heap: %u", unsigned{handle.rep});
-  if (watched_) return checked_free(p, {.of = Claim::Of::kHandle, .size = class_in(handle).size});
+  if (watched_) return watched_free(p, {.of = Claim::Of::kHandle, .size = class_in(handle).size});
   return push_slow(handle, p);
 }
-
-ErrorCode Heap::plain_free(BinId bin, void* p) { return rows()[bin.rep].push(p) ? ErrorCode::kOk : push_slow(bin, p); }
 
 ErrorCode Heap::push_slow(BinId id, void* p) {
   Slot* const s = own_slot_slow();
@@ -330,6 +320,12 @@ ErrorCode Heap::settle_one(const Strays::Entry& stray) {
     case Stray::kInsideObject:
       report::inner_free(config_.misuse, stray.object, home_of(stray.found_in));
       return ErrorCode::kForeignPointer;
+    case Stray::kGuardWritten:
+      report::written_guard(config_.misuse, stray.object, home_of(stray.found_in));
+      return ErrorCode::kInvalid;
+    case Stray::kCellWritten:
+      report::written_magazine(config_.misuse, stray.object, home_of(stray.found_in));
+      return ErrorCode::kInvalid;
     case Stray::kNoSlab:
       break;
   }
@@ -343,7 +339,7 @@ void* Heap::realloc(void* p, std::size_t size, std::size_t align) {
   if (p == nullptr) return alloc_with(size, align, 0);
   if (refuse_in_callback() != ErrorCode::kOk) return nullptr;
   if (Heap* const owner = holds(p) ? nullptr : owner_of(p)) return owner->realloc(p, size, align);
-  if (watched_ && size != 0) return checked_realloc(p, size, align);
+  if (checker_ != nullptr && size != 0) return checked_realloc(p, size, align);
   const std::size_t old_size = usable_size(p);
   if (old_size == 0) {
     foreign_free(p);
@@ -380,14 +376,14 @@ Result<std::size_t> Heap::validate(const void* p) const {
   if (const Heap* const owner = holds(p) ? nullptr : owner_of(p)) return owner->validate(p);
   const std::size_t size = usable_size(p);
   if (size == 0) return make_error(ErrorCode::kInvalid, "%p is not an object of this heap", p);
-  if (watched_) return size;
+  if (checker_ != nullptr) return size;
   const BinId id = is_aside(region_of(p)) ? bin_aside(p) : map_.find(p);
   if (id != kNoBin && bin(id).has_free(p)) return make_error(ErrorCode::kInvalid, "%p is free", p);
   return size;
 }
 
 std::size_t Heap::usable_size(const void* p) const {
-  if (watched_) {
+  if (checker_ != nullptr) {
     if (const std::size_t size = checked_size(p); size != 0 || map_.find(p) != kNoBin) return size;
   }
   BinId id = map_.find(p);
@@ -398,12 +394,15 @@ std::size_t Heap::usable_size(const void* p) const {
     const Heap* const owner = owner_of(p);
     return owner != nullptr ? owner->usable_size(p) : 0;
   }
+  return begins_object(id, p) ? class_in(id).size : 0;
+}
+
+bool Heap::begins_object(BinId id, const void* p) const {
   const SizeClass& c = class_in(id);
   const ExtentIndex head = state_->extents[static_cast<ExtentIndex>(map_.granule_of(p))].head;
   const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(p) - map_.address_of(head));
   const std::size_t index = offset * c.reciprocal >> kReciprocalShift;
-  const bool begins = index * c.size == offset && index < c.objects;
-  return begins ? c.size : 0;
+  return index * c.size == offset && index < c.objects;
 }
 
 }  // namespace fastmem::core

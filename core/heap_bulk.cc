@@ -66,8 +66,9 @@ ErrorCode Heap::alloc_bulk(void** ptrs, std::size_t n, std::size_t size, std::si
   if (index < 0) return set_last_error(no_place(node)), ErrorCode::kNoNode;
   if (asked.whole_kind) flags |= kWholeKind;
   if (watched_) {
-    return alloc_each(
-        ptrs, n, [=, this] { return checked_alloc(size, align != 0 ? align : config_.default_align, flags, index); });
+    return alloc_each(ptrs, n, [=, this] {
+      return watched_alloc(size, align != 0 ? align : config_.default_align, flags, index, size_class);
+    });
   }
   const ErrorCode code = pop_bulk(bin_id(static_cast<unsigned>(index), size_class), ptrs, n, flags);
   if (code == ErrorCode::kOk && (flags & kZero) != 0) {
@@ -82,7 +83,7 @@ ErrorCode Heap::alloc_bulk(Handle handle, void** ptrs, std::size_t n, unsigned f
     return fail(ErrorCode::kInvalid, "not a handle of this heap (%u), unknown flags (%#x), or no array",
                 unsigned{handle.rep}, flags);
   }
-  if (watched_) return alloc_each(ptrs, n, [=, this] { return checked_alloc(handle, flags); });
+  if (watched_) return alloc_each(ptrs, n, [=, this] { return watched_alloc(handle, flags); });
   const ErrorCode code = pop_bulk(handle, ptrs, n, flags);
   if (code == ErrorCode::kOk && (flags & kZero) != 0) {
     for (std::size_t i = 0; i < n; ++i) std::memset(ptrs[i], 0, class_in(handle).size);
@@ -127,9 +128,21 @@ ErrorCode Heap::gather(BinId id, void** ptrs, std::size_t n, unsigned flags) {
   return ErrorCode::kOk;
 }
 
+// Each is looked at; the first error is returned.
+ErrorCode Heap::watched_free_bulk(void* const* ptrs, std::size_t n, Claim claim) {
+  ErrorCode first = ErrorCode::kOk;
+  claim.count = n;
+  for (std::size_t i = 0; i < n; ++i) {
+    claim.index = i;
+    const ErrorCode code = watched_free(ptrs[i], claim);
+    if (first == ErrorCode::kOk) first = code;
+  }
+  return first;
+}
+
 ErrorCode Heap::free_bulk_slow(void* const* ptrs, std::size_t n) {
   if (ptrs == nullptr && n != 0) return fail(ErrorCode::kInvalid, "no array of %zu pointers", n);
-  if (watched_) return checked_free_bulk(ptrs, n, {});
+  if (watched_) return watched_free_bulk(ptrs, n, {});
   ErrorCode first = ErrorCode::kOk;
   const auto note = [&first](ErrorCode code) {
     if (code != ErrorCode::kOk && first == ErrorCode::kOk) first = code;
@@ -154,7 +167,7 @@ ErrorCode Heap::free_bulk_slow(Handle handle, void* const* ptrs, std::size_t n) 
   if (!valid(handle) || (ptrs == nullptr && n != 0)) {
     return fail(ErrorCode::kInvalid, "not a handle of this heap (%u), or no array", unsigned{handle.rep});
   }
-  if (watched_) return checked_free_bulk(ptrs, n, {.of = Claim::Of::kHandle, .size = class_in(handle).size});
+  if (watched_) return watched_free_bulk(ptrs, n, {.of = Claim::Of::kHandle, .size = class_in(handle).size});
   if (std::find(ptrs, ptrs + n, nullptr) != ptrs + n) return free_bulk_slow(ptrs, n);
   ErrorCode first = ErrorCode::kOk;
   for (std::size_t done = 0; done < n;) {

@@ -223,7 +223,9 @@ void Heap::release_aside(const RegionInfo& info) {
   const auto first = static_cast<ExtentIndex>(map_.granule_of(info.region.base));
   const auto granules = static_cast<std::uint32_t>(info.region.size.rep / kGranule);
   for (unsigned c = 1; c <= state_->classes.count; ++c) {
-    state_->bins[row_of(info.node) + c].release_aside(first, granules);
+    Strays strays;
+    state_->bins[row_of(info.node) + c].release_aside(first, granules, strays);
+    settle(strays);
   }
 }
 
@@ -261,6 +263,7 @@ BinId Heap::bin_aside(const void* p) const {
 ErrorCode Heap::free_aside(BinId id, void* p) {
   Slot* const s = own_slot_slow();
   if (s == nullptr) return ErrorCode::kNotReady;
+  if (begins_object(id, p)) erase(p, class_in(id).size);
   Strays strays;
   s->push_slow(bin(id), p, strays);
   if (s == slot(kNoSlot.rep)) {

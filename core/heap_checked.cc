@@ -148,18 +148,6 @@ bool Heap::end_rests_of(Quarantine* rest) {
   return any;
 }
 
-// Each is looked at; the first error is returned.
-ErrorCode Heap::checked_free_bulk(void* const* ptrs, std::size_t n, Claim claim) {
-  ErrorCode first = ErrorCode::kOk;
-  claim.count = n;
-  for (std::size_t i = 0; i < n; ++i) {
-    claim.index = i;
-    const ErrorCode code = checked_free(ptrs[i], claim);
-    if (first == ErrorCode::kOk) first = code;
-  }
-  return first;
-}
-
 // ---- what the object's bytes say ---------------------------------------------------------------------------------------
 
 // Of a live one: where its guards were written, from its start; kIntact: nowhere.

@@ -42,7 +42,10 @@ Iova Heap::iova_of(const void* p) {
 Iova Heap::known_iova(const void* p) {
   const RegionNumber number = region_of(p);
   Error error;
-  if (!state_->regions.is_known(number)) error = bring_back_region(number);
+  if (!state_->regions.is_known(number)) {
+    open_guards();
+    error = bring_back_region(number);
+  }
   if (error.ok()) {
     const Iova iova = state_->regions.iova_of(number, p, *backing_, error);
     if (error.ok()) return iova;

@@ -70,7 +70,7 @@ Heap::Need Heap::need_for(const Request& r) const {
 }
 
 void* Heap::large_slow(const Request& request, int node) {
-  if (watched_) return guarded_alloc(request, node);
+  if (checker_ != nullptr) return guarded_alloc(request, node);
   const ExtentIndex extent = plain_large(request, node);
   return extent != kNoExtent ? use_large(extent, request) : nullptr;
 }
@@ -87,7 +87,9 @@ ExtentIndex Heap::plain_large(const Request& request, int node) {
   for (unsigned k = 0; k < reach * looks; ++k) {
     const unsigned from = asked.nearest[k % reach];
     const bool grows = k / reach + 1 == looks;
-    const ExtentIndex extent = grows ? take_large(from, need) : take_held_large(from, need);
+    const auto take = [&] { return grows ? take_large(from, need) : take_held_large(from, need); };
+    ExtentIndex extent = take();
+    while (extent != kNoExtent && !is_still_zero_large(extent)) extent = take();
     if (extent == kNoExtent) continue;
     if (from != first) count_elsewhere(first, from);
     tend_slow(*s);
@@ -208,6 +210,7 @@ ErrorCode Heap::large_free_slow(ExtentIndex extent, void* p) {
   if (own_slot_slow() == nullptr) return last_error().code;
   const RegionNumber region = state_->extents[extent].region.load(std::memory_order_relaxed);
   NodeState& n = state_->nodes[node_of(region)];
+  erase(p, state_->extents[extent].granules * kGranule);
   using Given = PageHeap::Given;
   const Given given = n.pages.give_large_unless(extent, region, [&] { return is_aside(region); });
   if (given == Given::kNo || (given == Given::kAside && !give_aside(extent, region)))
@@ -227,6 +230,7 @@ bool Heap::resize_large(ExtentIndex extent, std::size_t size) {
   const std::uint32_t wanted = granules_of(size);
   if (wanted > before && !n.pages.extend(extent, wanted)) return false;
   if (wanted < before) {
+    erase(map_.address_of(extent + wanted), (before - wanted) * kGranule);
     n.pages.shrink(extent, wanted, [&] { return is_aside(region); });  // there its tail serves nobody
     n.note_arrival();
   }

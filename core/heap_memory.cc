@@ -164,6 +164,7 @@ Error Heap::install_region(const Region& region, unsigned node, const BroughtIov
     return veto;
   }
   if (brought == nullptr) state_->nodes[node].note_came(region, {}, region.size);
+  if (!region.zeroed) erase(region.base, region.size.rep);
   state_->nodes[node].pages.add_region(first, granules, map_bytes + extent_bytes, region.zeroed);
   state_->nodes[node].note_arrival();
   return {};

@@ -139,6 +139,7 @@ bool Heap::bring_back_all(unsigned node) {
 
 // For as long as somebody listens. What discards looks at the count under the growth lock that is taken here.
 Error Heap::keep_regions_whole() {
+  open_guards();
   whole_regions_.fetch_add(1, std::memory_order_relaxed);
   for (unsigned n = 0; n < node_count_; ++n) {
     const LockGuard growing(state_->nodes[n].growth);
@@ -153,6 +154,15 @@ Error Heap::keep_regions_whole() {
         state_->nodes[n].pages.absent() / kKiB, unsigned{state_->nodes[n].id.rep}, why.text);
   }
   return {};
+}
+
+// Who looks up a device's addresses wants every page of a region, and none that faults. It stays so.
+void Heap::open_guards() {
+  if (!config_.hardening.guard_granules) return;
+  state_->hardener.stop_denying();
+  for (unsigned b = 0; b < state_->bin_count(); ++b) {
+    if (state_->bins[b].size_class().size != 0) state_->bins[b].open_guards();
+  }
 }
 
 Error Heap::bring_back_region(RegionNumber number) {

@@ -107,14 +107,16 @@ struct Drought {
 };
 
 struct HeapState {
-  HeapState(void* arena_base, Bytes arena_size, Profile profile_, bool in_pieces, Bytes cache_budget)
+  HeapState(void* arena_base, Bytes arena_size, Profile profile_, bool in_pieces, Bytes cache_budget,
+            const Hardening& hardening)
       : header{kStateMagic, kStateVersion, layout()},
         arena(arena_base, arena_size),
         profile(profile_),
         classes(in_pieces ? in_least_slabs(size_classes(profile_)) : size_classes(profile_)),
         regions(&arena),
         zones(&arena),
-        budget(cache_budget) {}
+        budget(cache_budget),
+        hardener(hardening, &regions) {}
 
   static constexpr std::uint32_t layout() {
     return static_cast<std::uint32_t>(sizeof(Extent) + 31 * sizeof(Cache) + 961 * sizeof(Bin) + 29791 * sizeof(Slot));
@@ -129,6 +131,7 @@ struct HeapState {
   RegionTable regions;
   ZoneTable zones;
   CacheBudget budget;
+  Hardener hardener;
   Account account;
   unsigned node_count = 0;
   NodeState* nodes = nullptr;                // [node_count]

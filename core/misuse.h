@@ -29,6 +29,8 @@ enum class MisuseKind : std::uint8_t {
   kDeadHeap,         // a heap that is gone, or not there yet, was used
   kLeak,             // not freed at the end
   kLost,             // more misused pointers than one drain can name
+  kWrittenGuard,     // bytes between slabs were written
+  kWrittenBooks,     // what the heap itself keeps was written
 };
 
 // "double-free" and so on: what the machine-readable line says.

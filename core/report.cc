@@ -71,6 +71,44 @@ void lost_strays(Misuse then, unsigned count) {
   finish(then, r);
 }
 
+void wrong_size(Misuse then, const void* p, std::size_t claimed, Home home) {
+  log(LogLevel::kError, "freed with a wrong size: %p as %zu bytes; it is of class %zu, node %u", p, claimed,
+      home.class_size, unsigned{home.node.rep});
+  MisuseReport r = of(MisuseKind::kWrongSize, p, home);
+  r.claimed = claimed;
+  finish(then, r);
+}
+
+void wrong_handle(Misuse then, const void* p, std::size_t claimed, Home home) {
+  log(LogLevel::kError, "freed with a wrong handle: %p as one of class %zu; it is of class %zu, node %u", p, claimed,
+      home.class_size, unsigned{home.node.rep});
+  MisuseReport r = of(MisuseKind::kWrongHandle, p, home);
+  r.claimed = claimed;
+  finish(then, r);
+}
+
+void write_after_free(Misuse then, const void* at, std::ptrdiff_t offset, Home home) {
+  log(LogLevel::kError, "written after it was freed: %p, byte %td of an object of class %zu, node %u", at, offset,
+      home.class_size, unsigned{home.node.rep});
+  MisuseReport r = of(MisuseKind::kWriteAfterFree, at, home);
+  r.object = static_cast<const std::byte*>(at) - offset;
+  r.damage = offset;
+  finish(then, r);
+}
+
+void written_guard(Misuse then, const void* at, Home home) {
+  log(LogLevel::kError, "memory between slabs was written: %p, behind or before objects of class %zu, node %u", at,
+      home.class_size, unsigned{home.node.rep});
+  finish(then, of(MisuseKind::kWrittenGuard, at, home));
+}
+
+void written_magazine(Misuse then, const void* at, Home home) {
+  log(LogLevel::kError,
+      "the heap's own books were written: %p, in a magazine of class %zu, node %u; its object is lost", at,
+      home.class_size, unsigned{home.node.rep});
+  finish(then, of(MisuseKind::kWrittenBooks, at, home));
+}
+
 // ---- of checked heaps ------------------------------------------------------------------------------------------------
 
 void foreign_free(Misuse then, const MisuseReport& r, const char* what_is_there) {

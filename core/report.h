@@ -31,6 +31,12 @@ void double_free(Misuse then, const void* p, Home home);
 void inner_free(Misuse then, const void* p, Home home);
 void wrong_class_free(Misuse then, const void* p, Home freed_as, Home home);
 void lost_strays(Misuse then, unsigned count);
+// Of hardened heaps.
+void wrong_size(Misuse then, const void* p, std::size_t claimed, Home home);
+void wrong_handle(Misuse then, const void* p, std::size_t claimed, Home home);
+void write_after_free(Misuse then, const void* at, std::ptrdiff_t offset, Home home);
+void written_guard(Misuse then, const void* at, Home home);
+void written_magazine(Misuse then, const void* at, Home home);
 
 // Those of checked heaps, which know the object: the sentence, then lines about where it comes from, then one for
 // machines.

@@ -84,6 +84,10 @@ const char* name_of(MisuseKind kind) {
       return "dead-heap";
     case MisuseKind::kLeak:
       return "leak";
+    case MisuseKind::kWrittenGuard:
+      return "written-guard";
+    case MisuseKind::kWrittenBooks:
+      return "written-books";
     case MisuseKind::kLost:
       return "lost";
   }

@@ -12,6 +12,7 @@
 #include "core/arena.h"
 #include "core/extent.h"
 #include "core/object_record.h"
+#include "core/random.h"
 #include "core/size_class.h"
 
 namespace fastmem::core {
@@ -40,6 +41,7 @@ inline bool make(Extent& e, const SizeClass& c, BinId bin, Arena& arena) {
   e.free = c.objects;
   e.hint = 0;
   e.fresh = 0;
+  e.guard = GuardKind::kNone;
   e.records.store(0, std::memory_order_relaxed);
   return true;
 }
@@ -72,6 +74,26 @@ inline std::uint32_t take(Extent& e, const SizeClass& c, std::byte* base, std::u
     if (bits != 0) break;
   }
   e.hint = w;
+  e.free -= taken;
+  return taken;
+}
+
+// Takes up to n objects, each any of those that are free, and as likely as another but for what lies next to it.
+inline std::uint32_t take_any(Extent& e, const SizeClass& c, std::byte* base, std::uint32_t n, void** out,
+                              Random& random) {
+  const std::uint32_t words = bitmap_words(c);
+  for (; e.fresh < words; ++e.fresh) e.bitmap[e.fresh] = full_word(c, e.fresh);
+  const std::uint32_t taken = n < e.free ? n : e.free;
+  for (std::uint32_t k = 0; k < taken; ++k) {
+    std::uint32_t w = random.below(words);
+    while (e.bitmap[w] == 0) w = w + 1 < words ? w + 1 : 0;
+    const unsigned turn = random.below(64);
+    const auto bit =
+        (static_cast<unsigned>(std::countr_zero(std::rotr(e.bitmap[w], static_cast<int>(turn)))) + turn) % 64;
+    e.bitmap[w] &= ~(std::uint64_t{1} << bit);
+    *out-- = base + (std::size_t{w} * 64 + bit) * c.size;
+  }
+  e.hint = 0;
   e.free -= taken;
   return taken;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace fastmem::core {
@@ -41,12 +42,51 @@ void Slot::push_slow(Bin& bin, void* object, Strays& strays) {
   const LockGuard guard(mutex_);
   const Pair p = pair(bin.id());
   ++p.book.free_misses;
+  put(bin, p, object, strays);
+}
+
+void Slot::put(Bin& bin, Pair p, void* object, Strays& strays) {
   if (p.cache.push(object)) return;
   if (make_space(bin, p, strays) && p.cache.push(object)) return;
   // No room in the budget, or not even memory for one magazine: past the cache, straight home.
   p.cache.count_frees(1);
   ++p.book.taken;
   bin.drain(&object, 1, strays);
+}
+
+void Slot::push_later_slow(Bin* bins, BinId bin, void* object, Arena& arena, Strays& strays) {
+  const LockGuard guard(mutex_);
+  ++books_[bin.rep].free_misses;
+  if (waiting_ == nullptr) {
+    void* const piece = arena.make(Bytes{sizeof(WaitingRoom)});
+    if (piece == nullptr) return put(bins[bin.rep], pair(bin), object, strays);
+    waiting_ = ::new (piece) WaitingRoom(bins[bin.rep].hardener().random());
+  }
+  caches_[bin.rep].count_frees(1);
+  ++books_[bin.rep].waiting;
+  // The lambda is called with the lock held.
+  waiting_->admit({object, bins[bin.rep].size_class().size, bin},
+                  [&](const WaitingRoom::Guest& guest) FM_NO_THREAD_SAFETY_ANALYSIS {
+                    const Pair p = pair(guest.bin);
+                    --p.book.waiting;
+                    p.cache.count_frees(~std::uint64_t{0});  // it was counted when it came
+                    put(bins[guest.bin.rep], p, guest.object, strays);
+                  });
+}
+
+// What waits goes home, of the bins [first, last).
+std::size_t Slot::end_waiting(Bin* bins, unsigned first, unsigned last, Strays& strays) {
+  if (waiting_ == nullptr || waiting_->bytes() == 0) return 0;
+  std::size_t moved = 0;
+  const auto chosen = [=](const WaitingRoom::Guest& guest) { return guest.bin.rep >= first && guest.bin.rep < last; };
+  waiting_->dismiss(chosen, [&](const WaitingRoom::Guest& guest) FM_NO_THREAD_SAFETY_ANALYSIS {
+    CacheBook& book = books_[guest.bin.rep];
+    --book.waiting;
+    ++book.taken;
+    ++moved;
+    bins[guest.bin.rep].drain(&guest.object, 1, strays);
+  });
+  return moved;
 }
 
 void Slot::unclaim_slow(BinId bin, std::size_t n) {
@@ -107,6 +147,7 @@ bool Slot::fill(Bin& bin, Pair p, Strays& strays) {
   Magazine* const empty = p.book.loaded != nullptr ? unload(p) : bin.take_magazine();
   if (empty == nullptr) return false;
   if (p.book.previous != nullptr && p.book.previous->count != 0) {
+    bin.hardener().shuffle(p.book.previous->objects(), p.book.previous->count);
     load(p, std::exchange(p.book.previous, empty));
     return true;
   }
@@ -116,15 +157,16 @@ bool Slot::fill(Bin& bin, Pair p, Strays& strays) {
     load(p, empty);
     return false;
   }
-  Magazine* filled = bin.exchange_empty(empty, id_);
+  Magazine* filled = bin.exchange_empty(empty, id_, strays);
   if (filled == nullptr) {
     empty->count = bin.refill(empty->objects(), static_cast<std::uint32_t>(p.book.reach));
-    if (empty->count == 0) filled = bin.exchange_empty_for_any(empty);
+    if (empty->count == 0) filled = bin.exchange_empty_for_any(empty, strays);
     if (filled == nullptr) filled = empty;
   }
   if (filled != empty) {
     filled->prefetch(false);
     fit(bin, p.book, filled, strays);
+    bin.hardener().shuffle(filled->objects(), filled->count);
   }
   p.book.brought += filled->count;
   if (filled->count == 0) reach_back(bin, p.book, reached);  // there was nothing: the next try is not a miss more
@@ -183,7 +225,7 @@ std::size_t Slot::surrender(Bin& bin, Magazine* magazine, CacheBook& book, Stray
 
 std::size_t Slot::flush(Bin* bins, unsigned first, unsigned last, Strays& strays) {
   const LockGuard guard(mutex_);
-  std::size_t moved = 0;
+  std::size_t moved = end_waiting(bins, first, last, strays);
   for (unsigned b = first; b < last; ++b) {
     moved += empty_out(bins[b], pair(BinId{static_cast<std::uint16_t>(b)}), strays);
   }
@@ -201,7 +243,7 @@ std::size_t Slot::empty_out(Bin& bin, Pair p, Strays& strays) {
 
 std::size_t Slot::steal_slow(Bin* bins, unsigned first, unsigned last, Strays& strays) {
   const LockGuard guard(mutex_);
-  std::size_t moved = 0;
+  std::size_t moved = end_waiting(bins, first, last, strays);
   for (unsigned row = first; row < last; row += kMaxClasses) moved += steal_row(bins, row, Classes().set(), strays);
   return moved;
 }
@@ -277,7 +319,7 @@ CacheCounts Slot::since_birth(BinId bin) const {
   const Cache& cache = caches_[bin.rep];
   const CacheBook& book = books_[bin.rep];
   CacheCounts c{};
-  c.cached = cache.count() + (book.previous != nullptr ? book.previous->count : 0);
+  c.cached = cache.count() + (book.previous != nullptr ? book.previous->count : 0) + book.waiting;
   c.frees = cache.frees();
   // The owner may be between the two, with an object in the cache that is not counted yet.
   const std::uint64_t in = book.brought + c.frees;

@@ -13,6 +13,7 @@
 
 #include "core/bin.h"
 #include "core/cache.h"
+#include "core/waiting_room.h"
 #include "platform/mutex.h"
 
 namespace fastmem::core {
@@ -47,6 +48,7 @@ struct CacheBook {
   std::uint64_t alloc_misses;
   std::uint64_t free_misses;
   std::uint64_t nomem;
+  std::uint64_t waiting;     // objects in the slot's waiting room: freed, and counted as cached
   CacheCounts at_reset;      // what counts() was when the statistics were reset
   std::uint64_t moves_seen;  // by shed_idle(), of objects that came in; where neither this nor the top has
   void** top_seen;           // changed, the cache was not used
@@ -63,6 +65,8 @@ class Slot {
   // growing.
   void* pop_slow(Bin& bin, bool claimed, Strays& strays) FM_EXCLUDES(mutex_);
   void push_slow(Bin& bin, void* object, Strays& strays) FM_EXCLUDES(mutex_);
+  // A push of what is to wait first. Those whose time has come are pushed instead.
+  void push_later_slow(Bin* bins, BinId bin, void* object, Arena& arena, Strays& strays) FM_EXCLUDES(mutex_);
 
   // Undoes a claim of n that another thread's need got in the way of.
   void unclaim_slow(BinId bin, std::size_t n) FM_EXCLUDES(mutex_);
@@ -87,6 +91,7 @@ class Slot {
   // Whether there is a magazine in any cache: none after a flush, as when its thread has ended.
   bool holds_caches(unsigned bins) const FM_EXCLUDES(mutex_) {
     const LockGuard guard(mutex_);
+    if (waiting_ != nullptr && waiting_->bytes() != 0) return true;
     for (unsigned b = 0; b < bins; ++b) {
       if (books_[b].loaded != nullptr || books_[b].previous != nullptr) return true;
     }
@@ -112,13 +117,16 @@ class Slot {
   std::size_t empty_out(Bin& bin, Pair p, Strays& strays);
   std::size_t steal_row(Bin* bins, unsigned row, const Classes& chosen, Strays& strays) FM_REQUIRES(mutex_);
   bool make_space(Bin& bin, Pair p, Strays& strays);
+  void put(Bin& bin, Pair p, void* object, Strays& strays);
+  std::size_t end_waiting(Bin* bins, unsigned first, unsigned last, Strays& strays) FM_REQUIRES(mutex_);
   std::size_t surrender(Bin& bin, Magazine* magazine, CacheBook& book, Strays& strays);
   CacheCounts since_birth(BinId bin) const FM_REQUIRES(mutex_);
 
   mutable Mutex mutex_{LockRank::kSlot};
   SlotId id_;
-  Cache* caches_;     // [nodes * kMaxClasses]
-  CacheBook* books_;  // the same, guarded by mutex_
+  Cache* caches_;                                         // [nodes * kMaxClasses]
+  CacheBook* books_;                                      // the same, guarded by mutex_
+  WaitingRoom* waiting_ FM_GUARDED_BY(mutex_) = nullptr;  // of hardened heaps, once something waits
 };
 
 static_assert(Shareable<Slot>);

@@ -14,6 +14,8 @@ enum class Stray : std::uint8_t {
   kWasFree,       // its bit was set already: a double free
   kInsideObject,  // not where an object begins
   kNoSlab,        // its slab is gone, or there never was one
+  kGuardWritten,  // no object: a byte behind a slab that was written, of a hardened heap
+  kCellWritten,   // no object: a place in a depot's magazine, likewise
 };
 
 class Strays {

@@ -35,6 +35,7 @@ Bytes first_region() {
 Result<core::Heap*> build(const Topology& topology) {
   core::HeapConfig config;
   if (const Error error = core::choose_checks(nullptr, config.checks); !error.ok()) return error;
+  if (const Error error = core::choose_hardening(nullptr, config.hardening); !error.ok()) return error;
   auto backing = make_dpdk_backing();
   if (!backing.ok()) return backing.error();
   config.backing = backing->release();

@@ -80,7 +80,7 @@ class Parts {
  private:
   void empty_depot(core::Strays& strays) {
     core::Magazine* m = magazine();
-    while (core::Magazine* const full = bin_.exchange_empty_for_any(m)) {
+    while (core::Magazine* const full = bin_.exchange_empty_for_any(m, strays)) {
       bin_.drain(full->objects(), full->count, strays);
       full->count = 0;
       m = full;

@@ -110,7 +110,7 @@ void overflow(BinBench& b, unsigned magazines) {
 // Takes the oldest magazine and frees what was in it. false: there is none.
 bool take_oldest(BinBench& b) {
   Magazine* const empty = b.bin.take_magazine();
-  Magazine* const full = b.bin.exchange_empty_for_any(empty);
+  Magazine* const full = b.bin.exchange_empty_for_any(empty, b.strays);
   if (full == nullptr) {
     b.bin.give_magazine(empty, b.strays);
     return false;
@@ -172,8 +172,8 @@ TEST_CASE("the depot is a queue: the oldest goes first, to whoever takes and whe
     b.bin.give_magazine(given.back(), b.strays);
   }
   Magazine* const spare = b.bin.take_magazine();
-  CHECK(b.bin.exchange_empty_for_any(spare) == given[3]);
-  CHECK(b.bin.exchange_empty_for_any(given[3]) == given[4]);
+  CHECK(b.bin.exchange_empty_for_any(spare, b.strays) == given[3]);
+  CHECK(b.bin.exchange_empty_for_any(given[3], b.strays) == given[4]);
 }
 
 TEST_CASE("past the cache: one object, from a slab, or out of the depot when slabs have none") {

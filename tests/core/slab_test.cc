@@ -150,5 +150,40 @@ TEST_CASE("no memory for a bitmap makes no slab") {
   CHECK(e.kind == ExtentKind::kNone);
 }
 
+TEST_CASE("in random order: each object once, those put back come again, and two keys tell two orders") {
+  for_each_class([](const SizeClass& c) {
+    std::vector<std::byte*> order[2];
+    for (std::uint64_t key = 0; key < 2; ++key) {
+      Workbench bench(64);
+      Extent e{};
+      REQUIRE(slab::make(e, c, kBin, bench.arena));
+      Random random(RandomKey{key, 7}, 1);
+      std::vector<void*> out(c.objects + 1);
+      const auto take_any = [&](std::uint32_t n) {
+        const std::uint32_t got = slab::take_any(e, c, base_of(bench), n, out.data() + n - 1, random);
+        for (std::uint32_t i = 0; i < got; ++i) order[key].push_back(static_cast<std::byte*>(out[n - 1 - i]));
+        return got;
+      };
+      const std::uint32_t half = (c.objects + 1) / 2;
+      CHECK(take_any(half) == half);
+      CHECK(e.free == c.objects - half);
+      CHECK(free_bits(e, c) == e.free);
+      for (std::byte* const p : order[key]) {
+        const auto offset = static_cast<std::size_t>(p - base_of(bench));
+        CHECK(slab::put(e, c, offset) == slab::Put::kDone);
+        CHECK(slab::put(e, c, offset) == slab::Put::kWasFree);
+      }
+      order[key].clear();
+      CHECK(take_any(c.objects) == c.objects);
+      CHECK(e.free == 0);
+      CHECK(take_any(1) == 0);
+      std::set<std::byte*> distinct(order[key].begin(), order[key].end());
+      CHECK(distinct.size() == c.objects);
+      for (std::byte* const p : distinct) CHECK(static_cast<std::size_t>(p - base_of(bench)) % c.size == 0);
+    }
+    if (c.objects > 16) CHECK(order[0] != order[1]);
+  });
+}
+
 }  // namespace
 }  // namespace fastmem::core

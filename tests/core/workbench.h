@@ -36,7 +36,7 @@ inline constexpr std::uintptr_t kNowhere = std::uintptr_t{1} << (sizeof(void*) =
 
 struct Workbench {
   explicit Workbench(std::size_t granules, Bytes limit = kUnlimited, Bytes arena_size = kMiB * 32,
-                     Bytes cache_budget = kUnlimited)
+                     Bytes cache_budget = kUnlimited, const Hardening& hardening = {})
       : window{kNowhere, kNowhere + granules * kGranule},
         books(arena_size, false),
         map_table(PageMap::table_size(window)),
@@ -45,7 +45,8 @@ struct Workbench {
         map(window, map_table.get()),
         extents(extent_table.get()),
         pages(&map, &extents, &account, limit),
-        budget(cache_budget) {}
+        budget(cache_budget),
+        hardener(hardening) {}
 
   // A region of so many granules, at this granule of the window.
   void add_region(ExtentIndex first, std::uint32_t granules, Bytes region_books = {}, bool clean = false) {
@@ -54,7 +55,7 @@ struct Workbench {
     pages.add_region(first, granules, region_books, clean);
   }
 
-  BinContext context() { return {&map, &extents, &arena, &budget}; }
+  BinContext context() { return {&map, &extents, &arena, &budget, &hardener}; }
   // What the arena has left goes to nobody else.
   void use_up_arena() {
     for (std::size_t piece = kMiB.rep; piece >= kCacheLine; piece /= 2) {
@@ -74,6 +75,7 @@ struct Workbench {
   Account account;
   PageHeap pages;
   CacheBudget budget;
+  Hardener hardener;
   std::uint16_t regions = 0;
 };
 

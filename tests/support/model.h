@@ -62,6 +62,7 @@ struct ModelConfig {
   std::size_t default_align = 16;
   Bytes discard_unit = kKiB * 64;  // of pages that go back inside of regions
   unsigned check_every = 1;        // operations between two looks at the heap's own invariants
+  core::Hardening hardening = {};
   bool trace = false;
 };
 
@@ -154,6 +155,7 @@ inline Model::Model(const ModelConfig& config)
   heap.profile = config.profile;
   heap.default_align = config.default_align;
   heap.region_size = kMiB * 4;
+  heap.hardening = config.hardening;
   Result<core::Heap*> made = core::Heap::create(heap);
   FM_CHECK(made.ok());
   heap_ = *made;
