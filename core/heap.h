@@ -449,6 +449,8 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   ErrorCode wrong_free(const FoundObject& found, ObjectWord word, void* p, const Claim& claim);
   ErrorCode damaged_free(const FoundObject& found, ObjectWord word, std::ptrdiff_t damage, const Claim& claim);
   void report_damage(const FoundObject& found, ObjectWord word, std::ptrdiff_t damage, const Claim& claim);
+  std::span<const std::byte> readable(const FoundObject& found, ObjectWord word) const;
+  std::span<const std::byte> readable_large(const FoundObject& found, ObjectWord word) const;
   ErrorCode unknown_free(void* p, const Claim& claim);
   void what_lies_at(const void* p, char* out, std::size_t size) const;
   void count_misuse() { state_->misuses.fetch_add(1, std::memory_order_relaxed); }

@@ -249,6 +249,11 @@ ErrorCode Heap::damaged_free(const FoundObject& found, ObjectWord word, std::ptr
   return fail(ErrorCode::kInvalid, "memory beside %p was written", static_cast<void*>(found.object(word)));
 }
 
+// What can be looked at of the cell.
+std::span<const std::byte> Heap::readable(const FoundObject& found, ObjectWord word) const {
+  return found.bin != kNoBin ? std::span<const std::byte>{found.cell, found.cell_size} : readable_large(found, word);
+}
+
 void Heap::report_damage(const FoundObject& found, ObjectWord word, std::ptrdiff_t damage, const Claim& claim) {
   const bool at_rest = word.state() == ObjectState::kResting;
   const MisuseKind kind = at_rest      ? MisuseKind::kWriteAfterFree
@@ -256,7 +261,7 @@ void Heap::report_damage(const FoundObject& found, ObjectWord word, std::ptrdiff
                                        : MisuseKind::kOverrun;
   MisuseReport r = describe(kind, found, word, found.object(word) + damage, claim);
   r.damage = damage;
-  r.readable = true;
+  r.readable = readable(found, word);
   count_misuse();
   if (at_rest) {
     report::write_after_free(config_.misuse, r);

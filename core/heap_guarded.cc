@@ -94,6 +94,12 @@ std::ptrdiff_t Heap::large_guard_damage(const FoundObject& found, ObjectWord wor
   return damage == behind ? kIntact : static_cast<std::ptrdiff_t>(size + damage);
 }
 
+std::span<const std::byte> Heap::readable_large(const FoundObject& found, ObjectWord word) const {
+  if (state_->extents[found.extent].word == 0) return {found.cell, found.cell_size};
+  std::byte* const object = found.object(word);
+  return {object, page_at_or_after(object + word.size())};
+}
+
 // Out of reach, or filled where it cannot be.
 void Heap::hide_large(const FoundObject& found, ObjectWord word) {
   Extent& e = state_->extents[found.extent];

@@ -44,13 +44,13 @@ struct MisuseReport {
   std::size_t class_size = 0;     // of what holds it, guards counted; 0: it has no class
   NodeId node = kAnyNode;
   const void* heap = nullptr;
-  std::ptrdiff_t damage = 0;  // of writes: from the object's start, in bytes
-  std::size_t claimed = 0;    // of wrong sizes and handles: what the caller said. Of pins: how many
-  std::size_t index = 0;      // in a bulk free ...
-  std::size_t count = 0;      // ... of so many; 0: not a bulk
-  bool readable = false;      // the memory around the damage can be read
-  bool has_history = false;   // whether all below is known
-  SlotId allocated_by{};      // 0: a thread without caches of its own
+  std::ptrdiff_t damage = 0;            // of writes: from the object's start, in bytes
+  std::size_t claimed = 0;              // of wrong sizes and handles: what the caller said. Of pins: how many
+  std::size_t index = 0;                // in a bulk free ...
+  std::size_t count = 0;                // ... of so many; 0: not a bulk
+  std::span<const std::byte> readable;  // the memory with the damage in it; empty: not to be looked at
+  bool has_history = false;             // whether all below is known
+  SlotId allocated_by{};                // 0: a thread without caches of its own
   SlotId freed_by{};
   SlotId noticed_by{};
   bool was_freed = false;

@@ -32,14 +32,16 @@ struct Age {
   char text[32];
 };
 
-// Of memory that can be read: the cell of an object that is live or at rest.
 void tell_bytes(const MisuseReport& r) {
-  if (!r.readable) return;
-  const auto* const at = static_cast<const unsigned char*>(r.object) + r.damage;
-  char text[3 * 2 * kBytesAround + 8];
+  if (r.readable.empty()) return;
+  const std::byte* const at = static_cast<const std::byte*>(r.object) + r.damage;
+  char text[4 * 2 * kBytesAround + 8] = "";
   std::size_t n = 0;
   for (std::ptrdiff_t i = -kBytesAround; i < kBytesAround; ++i) {
-    n += static_cast<std::size_t>(std::snprintf(text + n, sizeof(text) - n, i == 0 ? " [%02x]" : " %02x", at[i]));
+    const auto from_start = static_cast<std::size_t>(at + i - r.readable.data());
+    if (from_start >= r.readable.size()) continue;
+    n += static_cast<std::size_t>(
+        std::snprintf(text + n, sizeof(text) - n, i == 0 ? " [%02x]" : " %02x", static_cast<unsigned>(at[i])));
   }
   log(LogLevel::kError, "  bytes around %p:%s", static_cast<const void*>(at), text);
 }

@@ -15,7 +15,7 @@ namespace {
 constexpr unsigned kSeeds = kShadowMemory ? 2 : 6;
 constexpr std::size_t kBytes = kShadowMemory ? 30'000 : 60'000;  // about a sixth as many operations
 
-void run(core::Profile profile, unsigned nodes, std::size_t default_align) {
+void run(core::Profile profile, unsigned nodes, std::size_t default_align, bool checked = false) {
   for (unsigned seed = 1; seed <= kSeeds; ++seed) {
     INFO("seed ", seed);
     std::mt19937 random(seed * 1000 + nodes);
@@ -26,6 +26,8 @@ void run(core::Profile profile, unsigned nodes, std::size_t default_align) {
     config.nodes = nodes;
     config.default_align = default_align;
     config.check_every = 8;
+    if (checked) config.checks.level = core::CheckLevel::kFull;
+    config.misuses = checked;
     run_model(config, bytes);
   }
 }
@@ -35,6 +37,9 @@ TEST_CASE("fine classes, four nodes") { run(core::Profile::kFine, 4, 16); }
 TEST_CASE("fine classes, aligned to cache lines") { run(core::Profile::kFine, 1, 64); }
 TEST_CASE("rfc classes, one node") { run(core::Profile::kRfc, 1, 64); }
 TEST_CASE("rfc classes, four nodes") { run(core::Profile::kRfc, 4, 16); }
+
+TEST_CASE("checked in full, with misuse, one node") { run(core::Profile::kFine, 1, 16, true); }
+TEST_CASE("checked in full, with misuse, two nodes") { run(core::Profile::kRfc, 2, 64, true); }
 
 TEST_CASE("sequences of every short length") {
   for (unsigned length = 0; length < 200; ++length) {

@@ -18,6 +18,7 @@
 
 #include "core/heap.h"
 #include "platform/check.h"
+#include "platform/log.h"
 #include "platform/machine_topology.h"
 #include "tests/support/fake_backing.h"
 
@@ -61,7 +62,9 @@ struct ModelConfig {
   unsigned nodes = 1;
   std::size_t default_align = 16;
   Bytes discard_unit = kKiB * 64;  // of pages that go back inside of regions
-  unsigned check_every = 1;        // operations between two looks at the heap's own invariants
+  core::CheckOptions checks = {};
+  bool misuses = false;      // operations are wrong at times, and each must be named: heaps checked in full
+  unsigned check_every = 1;  // operations between two looks at the heap's own invariants
   core::Hardening hardening = {};
   bool trace = false;
 };
@@ -99,7 +102,11 @@ class Model {
   void reserve(OpBytes& in);
   void trim(Bytes most = kUnlimited);
   void bad_arguments(OpBytes& in);
+  void misuse(OpBytes& in);
+  void free_again(std::byte* p);
+  void write_at_rest(std::byte* p);
   void check_statistics();
+  void check_records();
   void check_addresses(OpBytes& in);
 
   // ---- what must hold ----
@@ -131,8 +138,10 @@ class Model {
   Objects live_;
   Bytes live_bytes_;  // by class size
   std::vector<core::Handle> handles_;
-  bool limited_ = false;   // a limit may be in the way
-  bool refusing_ = false;  // the backing may refuse
+  bool limited_ = false;     // a limit may be in the way
+  bool refusing_ = false;    // the backing may refuse
+  std::uint64_t named_ = 0;  // misuses so far
+  bool lost_ = false;        // some memory stays out of use for good
   std::uint8_t next_pattern_ = 1;
 };
 
@@ -156,6 +165,9 @@ inline Model::Model(const ModelConfig& config)
   heap.default_align = config.default_align;
   heap.region_size = kMiB * 4;
   heap.hardening = config.hardening;
+  heap.checks = config.checks;
+  heap.checks.leaks = false;
+  if (config.misuses) set_log([](LogLevel, const char*, void*) {}, nullptr);
   Result<core::Heap*> made = core::Heap::create(heap);
   FM_CHECK(made.ok());
   heap_ = *made;
@@ -168,14 +180,14 @@ inline Model::~Model() {
   }
   check_statistics();
   trim();
-  FM_CHECK(backing_.regions() == 0);
+  FM_CHECK(lost_ || backing_.regions() == 0);
   heap_->check_invariants();
   heap_->destroy();
 }
 
 inline void Model::run(OpBytes& in) {
   for (unsigned step = 1; !in.empty(); ++step) {
-    const unsigned what = in.byte() % 32;
+    const unsigned what = in.byte() % (config_.misuses ? 36 : 32);
     make_room();
     switch (what) {
       default:
@@ -238,6 +250,12 @@ inline void Model::run(OpBytes& in) {
         break;
       case 30:
         check_addresses(in);
+        break;
+      case 32:
+      case 33:
+      case 34:
+      case 35:
+        misuse(in);
         break;
       case 31:
         if (in.byte() % 16 == 0) heap_->reset_stats();
