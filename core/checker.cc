@@ -56,8 +56,9 @@ Quarantine* Checker::open_quarantine(SlotId slot) {
 std::ptrdiff_t Checker::guard_damage(const std::byte* object, std::size_t size, const std::byte* cell_end) {
   const std::size_t before = guard::last_damage(object - guard::kFront, guard::kFront, guard::kGuardByte);
   if (before != 0) return -static_cast<std::ptrdiff_t>(before);
-  return static_cast<std::ptrdiff_t>(
-      size + guard::first_damage(object + size, behind(object, size, cell_end), guard::kGuardByte));
+  const std::size_t most = behind(object, size, cell_end);
+  const std::size_t intact = guard::first_damage(object + size, most, guard::kGuardByte);
+  return intact == most ? kIntact : static_cast<std::ptrdiff_t>(size + intact);
 }
 
 }  // namespace fastmem::core

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <bit>
 #include <cstddef>
+#include <limits>
 #include <span>
 
 #include "core/arena.h"
@@ -94,7 +95,9 @@ class Checker {
     return guard::is_intact(object - guard::kFront, guard::kFront, guard::kGuardByte) &&
            guard::is_intact(object + size, behind(object, size, cell_end), guard::kGuardByte);
   }
-  // Where the first byte behind the object, or the last one before it, was written; from the object's start.
+  // Where the last byte before the object, or the first one behind it, was written; from the object's start. kIntact:
+  // nowhere. Slower than the above, and other threads may be writing.
+  static constexpr std::ptrdiff_t kIntact = std::numeric_limits<std::ptrdiff_t>::min();
   static std::ptrdiff_t guard_damage(const std::byte* object, std::size_t size, const std::byte* cell_end);
   // How many bytes behind the object are looked at.
   [[gnu::always_inline]] static std::size_t behind(const std::byte* object, std::size_t size,

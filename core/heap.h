@@ -19,7 +19,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <span>
 
 #include "core/bulk.h"
@@ -417,7 +416,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   ErrorCode push_slow(BinId bin, void* p);
 
   // Checked in full: core/heap_checked.cc ...
-  static constexpr std::ptrdiff_t kIntact = std::numeric_limits<std::ptrdiff_t>::min();
+  static constexpr std::ptrdiff_t kIntact = Checker::kIntact;
   void* checked_alloc(std::size_t size, std::size_t align, unsigned flags, int node);
   void* checked_alloc(Handle handle, unsigned flags) {
     const SizeClass& c = class_in(handle);
@@ -426,7 +425,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   }
   // The object becomes its user's.
   static void hand_out(ObjectRecord& record, std::size_t size, unsigned front_shift, TraceId trace) {
-    record.alloc_trace.store(trace, std::memory_order_relaxed);
+    record.alloc_trace.store(trace, std::memory_order_release);
     record.died.store(0, std::memory_order_relaxed);
     record.set_born(monotonic_ns());
     record.store(ObjectWord::of(ObjectState::kLive, size, front_shift, thread_slot()));
@@ -441,6 +440,7 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool end_rests();
   bool end_rests_of(Quarantine* rest);
   std::ptrdiff_t guard_damage(const FoundObject& found, ObjectWord word) const;
+  std::ptrdiff_t guard_damage_now(const FoundObject& found, ObjectWord word) const;
   std::ptrdiff_t rest_damage(const Quarantine::Entry& entry, ObjectWord word) const;
   bool is_as_claimed(ObjectWord word, const Claim& claim) const;
   MisuseReport describe(MisuseKind kind, const FoundObject& found, ObjectWord word, const void* p,

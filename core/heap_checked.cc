@@ -80,7 +80,7 @@ ErrorCode Heap::checked_free(void* p, const Claim& claim) {
   if (!found.record->change(word, word.in(ObjectState::kResting))) {
     return wrong_free(found, found.record->load(), p, claim);
   }
-  found.record->free_trace.store(checker_->trace(__builtin_frame_address(0)), std::memory_order_relaxed);
+  found.record->free_trace.store(checker_->trace(__builtin_frame_address(0)), std::memory_order_release);
   found.record->set_died(monotonic_ns(), thread_slot());
   if (const std::ptrdiff_t damage = guard_damage(found, word); damage != kIntact) [[unlikely]] {
     return damaged_free(found, word, damage, claim);
@@ -203,12 +203,12 @@ MisuseReport Heap::describe(MisuseKind kind, const FoundObject& found, ObjectWor
   }
   r.has_history = record.born_at() != 0;
   r.allocated_by = word.slot();
-  r.alloc_trace = checker_->frames(record.alloc_trace.load(std::memory_order_relaxed));
+  r.alloc_trace = checker_->frames(record.alloc_trace.load(std::memory_order_acquire));
   r.allocated_ago = now - record.born_at();
   r.was_freed = word.state() != ObjectState::kLive;
   if (!r.was_freed) return r;
   r.freed_by = record.freed_by();
-  r.free_trace = checker_->frames(record.free_trace.load(std::memory_order_relaxed));
+  r.free_trace = checker_->frames(record.free_trace.load(std::memory_order_acquire));
   r.freed_ago = now - record.died.load(std::memory_order_relaxed);
   return r;
 }

@@ -85,6 +85,12 @@ std::uint32_t Heap::visit_extent(NodeState& n, ExtentIndex g, Visit visit) {
   return granules;
 }
 
+// While other threads go on, and may just be freeing it.
+std::ptrdiff_t Heap::guard_damage_now(const FoundObject& found, ObjectWord word) const {
+  return found.bin == kNoBin ? large_guard_damage(found, word)
+                             : Checker::guard_damage(found.object(word), word.size(), found.cell + found.cell_size);
+}
+
 std::size_t Heap::examine() {
   if (checker_ == nullptr || lost_) return 0;
   std::size_t all = 0;
@@ -92,7 +98,7 @@ std::size_t Heap::examine() {
     Findings findings;
     each_record([&](const FoundObject& found, ObjectWord word) {
       if (word.state() != ObjectState::kLive || findings.full()) return;
-      const std::ptrdiff_t damage = guard_damage(found, word);
+      const std::ptrdiff_t damage = guard_damage_now(found, word);
       if (damage != kIntact && found.record->load().rep == word.rep) findings.add({found, word, damage});
     });
     const auto look_at_rest = [&](const Quarantine* rest) {
@@ -132,7 +138,7 @@ void Heap::leaks(TraceTotals& out) {
   each_record([&](const FoundObject& found, ObjectWord word) {
     const bool is_lost = word.state() == ObjectState::kLost;
     if (word.state() != ObjectState::kLive && !(is_lost && found.record->pins() == 0)) return;
-    out.add(found.record->alloc_trace.load(std::memory_order_relaxed), Bytes{word.size()});
+    out.add(found.record->alloc_trace.load(std::memory_order_acquire), Bytes{word.size()});
   });
 }
 

@@ -44,9 +44,10 @@ struct ObjectWord {
 
 struct ObjectRecord {
   std::atomic<std::uint64_t> word;  // an ObjectWord. release: publishes the rest; pairs with load()
-  // relaxed, all below: read with the word, before and after
+  // release: publishes what the depot has under the number; pairs with who reports
   std::atomic<TraceId> alloc_trace;
   std::atomic<TraceId> free_trace;
+  // relaxed, both: read with the word, before and after
   std::atomic<std::uint64_t> born;  // ns, and in the low bits who freed it
   std::atomic<std::uint64_t> died;  // ns; while it lives: how often a device has it (pins)
 

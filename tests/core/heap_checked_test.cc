@@ -443,8 +443,9 @@ TEST_CASE("touching a large object beside its bytes or after its free is a fault
       const TestHeap heap(full());
       set_misuse_callback(
           [](const MisuseReport& r, void* fd) {
-            const std::string text = format("%s %td", name_of(r.kind), r.damage);
-            if (write(*static_cast<int*>(fd), text.data(), text.size()) < 0) _exit(1);
+            char text[64];
+            const int n = std::snprintf(text, sizeof(text), "%s %td", name_of(r.kind), r.damage);
+            if (write(*static_cast<int*>(fd), text, static_cast<std::size_t>(n)) < 0) _exit(1);
           },
           &ends[1]);
       auto* const p = static_cast<volatile std::byte*>(heap->alloc(kSize));
