@@ -15,19 +15,33 @@ inline constexpr std::size_t kFront = 16;      // bytes before an object that ar
 inline constexpr std::size_t kBack = 16;       // at least so many behind it ...
 inline constexpr std::size_t kBackMost = 128;  // ... and at most, however much of its cell is left
 
-inline void fill(void* at, std::size_t n, unsigned char byte) { std::memset(at, byte, n); }
+// Sixteen bytes of any alignment.
+using Vector [[gnu::vector_size(16), gnu::may_alias, gnu::aligned(1)]] = unsigned long long;
+[[gnu::always_inline]] inline Vector vector_of(unsigned char byte) {
+  const unsigned long long word = ~0ull / 255 * byte;
+  return Vector{word, word};
+}
+
+// Small runs without a call, the last bytes twice where that saves a step.
+[[gnu::always_inline]] inline void fill(std::byte* at, std::size_t n, unsigned char byte) {
+  if (n < sizeof(Vector) || n > 256) [[unlikely]] {
+    std::memset(at, byte, n);
+    return;
+  }
+  const Vector all = vector_of(byte);
+  for (std::size_t i = 0; i + sizeof(Vector) < n; i += sizeof(Vector)) *reinterpret_cast<Vector*>(at + i) = all;
+  *reinterpret_cast<Vector*>(at + n - sizeof(Vector)) = all;
+}
 
 // Whether all n bytes are `byte`: sixteen at a time, then fewer, the last ones twice where that saves a step.
 [[gnu::always_inline]] inline bool is_intact(const void* at, std::size_t n, unsigned char byte) {
-  using Vector [[gnu::vector_size(16), gnu::may_alias, gnu::aligned(1)]] = unsigned long long;
   const auto* const p = static_cast<const unsigned char*>(at);
-  const unsigned long long pattern = ~0ull / 255 * byte;
   if (n < sizeof(Vector)) {
     unsigned damage = 0;
     for (std::size_t i = 0; i < n; ++i) damage |= p[i] ^ byte;
     return damage == 0;
   }
-  const Vector expected = {pattern, pattern};
+  const Vector expected = vector_of(byte);
   Vector damage = *reinterpret_cast<const Vector*>(p + n - sizeof(Vector)) ^ expected;
   for (std::size_t i = 0; i + sizeof(Vector) < n; i += sizeof(Vector)) {
     damage |= *reinterpret_cast<const Vector*>(p + i) ^ expected;

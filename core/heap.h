@@ -440,7 +440,6 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   bool end_rests();
   bool end_rests_of(Quarantine* rest);
   std::ptrdiff_t guard_damage(const FoundObject& found, ObjectWord word) const;
-  std::ptrdiff_t guard_damage_now(const FoundObject& found, ObjectWord word) const;
   std::ptrdiff_t rest_damage(const Quarantine::Entry& entry, ObjectWord word) const;
   bool is_as_claimed(ObjectWord word, const Claim& claim) const;
   MisuseReport describe(MisuseKind kind, const FoundObject& found, ObjectWord word, const void* p,

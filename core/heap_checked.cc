@@ -65,6 +65,24 @@ void* Heap::checked_alloc(std::size_t size, std::size_t align, unsigned flags, i
 
 // ---- free ------------------------------------------------------------------------------------------------------------
 
+[[gnu::always_inline]] inline void Heap::lay_to_rest(const FoundObject& found, ObjectWord word) {
+  const bool is_large = found.bin == kNoBin;
+  const Quarantine::Entry entry{found.record, found.object(word), found.cell_size};
+  if (is_large) {
+    hide_large(found, word);
+  } else {
+    guard::fill(entry.object, word.size(), guard::kPoisonByte);
+  }
+  Quarantine* const rest = is_large ? &checker_->large() : checker_->quarantine(thread_slot());
+  Quarantine::Entry oldest[kAtOnce];
+  std::size_t n = 0;
+  if (rest == nullptr || !rest->push(entry, oldest, n)) return let_go(entry);
+  while (n != 0) {
+    for (std::size_t i = 0; i < n; ++i) let_go(oldest[i]);
+    n = n == kAtOnce ? rest->pop_excess(oldest) : 0;
+  }
+}
+
 ErrorCode Heap::checked_free(void* p, const Claim& claim) {
   if (p == nullptr) return ErrorCode::kOk;
   if (rows() == no_caches_ && own_slot_slow() == nullptr) return last_error().code;
@@ -82,29 +100,15 @@ ErrorCode Heap::checked_free(void* p, const Claim& claim) {
   }
   found.record->free_trace.store(checker_->trace(__builtin_frame_address(0)), std::memory_order_release);
   found.record->set_died(monotonic_ns(), thread_slot());
-  if (const std::ptrdiff_t damage = guard_damage(found, word); damage != kIntact) [[unlikely]] {
-    return damaged_free(found, word, damage, claim);
+  const bool is_small = found.bin != kNoBin;
+  if (!is_small || !Checker::guards_are_intact(found.object(word), word.size(), found.cell + found.cell_size))
+      [[unlikely]] {
+    if (const std::ptrdiff_t damage = guard_damage(found, word); damage != kIntact) {
+      return damaged_free(found, word, damage, claim);
+    }
   }
   lay_to_rest(found, word);
   return as_claimed ? ErrorCode::kOk : wrong_claim(found, word, claim);
-}
-
-void Heap::lay_to_rest(const FoundObject& found, ObjectWord word) {
-  const bool is_large = found.bin == kNoBin;
-  const Quarantine::Entry entry{found.record, found.object(word), found.cell_size};
-  if (is_large) {
-    hide_large(found, word);
-  } else {
-    guard::fill(entry.object, word.size(), guard::kPoisonByte);
-  }
-  Quarantine* const rest = is_large ? &checker_->large() : checker_->quarantine(thread_slot());
-  Quarantine::Entry oldest[kAtOnce];
-  std::size_t n = 0;
-  if (rest == nullptr || !rest->push(entry, oldest, n)) return let_go(entry);
-  while (n != 0) {
-    for (std::size_t i = 0; i < n; ++i) let_go(oldest[i]);
-    n = n == kAtOnce ? rest->pop_excess(oldest) : 0;
-  }
 }
 
 // The rest of an object is over: nobody wrote to it meanwhile, or it stays out of use.
@@ -154,10 +158,7 @@ bool Heap::end_rests_of(Quarantine* rest) {
 std::ptrdiff_t Heap::guard_damage(const FoundObject& found, ObjectWord word) const {
   const std::byte* const object = found.object(word);
   const std::byte* const end = found.cell + found.cell_size;
-  if (found.bin == kNoBin) return large_guard_damage(found, word);
-  if (Checker::guards_are_intact(object, word.size(), end)) [[likely]]
-    return kIntact;
-  return Checker::guard_damage(object, word.size(), end);
+  return found.bin == kNoBin ? large_guard_damage(found, word) : Checker::guard_damage(object, word.size(), end);
 }
 
 // Of one at rest: where it was written; kIntact: nowhere.

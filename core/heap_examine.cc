@@ -85,12 +85,6 @@ std::uint32_t Heap::visit_extent(NodeState& n, ExtentIndex g, Visit visit) {
   return granules;
 }
 
-// While other threads go on, and may just be freeing it.
-std::ptrdiff_t Heap::guard_damage_now(const FoundObject& found, ObjectWord word) const {
-  return found.bin == kNoBin ? large_guard_damage(found, word)
-                             : Checker::guard_damage(found.object(word), word.size(), found.cell + found.cell_size);
-}
-
 std::size_t Heap::examine() {
   if (checker_ == nullptr || lost_) return 0;
   std::size_t all = 0;
@@ -98,7 +92,7 @@ std::size_t Heap::examine() {
     Findings findings;
     each_record([&](const FoundObject& found, ObjectWord word) {
       if (word.state() != ObjectState::kLive || findings.full()) return;
-      const std::ptrdiff_t damage = guard_damage_now(found, word);
+      const std::ptrdiff_t damage = guard_damage(found, word);
       if (damage != kIntact && found.record->load().rep == word.rep) findings.add({found, word, damage});
     });
     const auto look_at_rest = [&](const Quarantine* rest) {

@@ -4,6 +4,11 @@
 #include <algorithm>
 
 namespace fastmem::core {
+namespace {
+
+constexpr std::size_t kSoon = 4;  // so many pushes ahead of the end of a rest its lines are fetched
+
+}  // namespace
 
 bool Quarantine::push(const Entry& entry, std::span<Entry> out, std::size_t& n) {
   const LockGuard guard(mutex_);
@@ -15,6 +20,9 @@ bool Quarantine::push(const Entry& entry, std::span<Entry> out, std::size_t& n) 
   ring_[(first_ + count_++) & (capacity_ - 1)] = entry;
   bytes_ += entry.size;
   n = bytes_ > allowance_ ? pop_excess_locked(out) : 0;
+  const Entry& soon = ring_[(first_ + kSoon) & (capacity_ - 1)];  // maybe none: an old one then, or zeroes
+  __builtin_prefetch(soon.record, 1);
+  __builtin_prefetch(soon.object, 1);
   return true;
 }
 

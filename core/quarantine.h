@@ -25,7 +25,7 @@ class RestingBudget {
 
   std::size_t step() const { return step_; }
   bool claim() {
-    if (step_ == 0) return false;
+    if (step_ == 0 || claimed_.load(std::memory_order_relaxed) + step_ > bound_) return false;
     if (claimed_.fetch_add(step_, std::memory_order_relaxed) + step_ <= bound_) return true;
     claimed_.fetch_sub(step_, std::memory_order_relaxed);
     return false;
