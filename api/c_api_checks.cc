@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // api/c_api_checks.cc -- floor 3 (api). fastmem_checks.h: what checked heaps know and tell.
 #include <atomic>
+#include <cerrno>
 
 #include "api/c_api.h"
 
@@ -48,6 +49,31 @@ void tell(const core::MisuseReport& r, void* context) {
   callback(&out, context);
 }
 
+int check(fastmem_heap_t* heap, fastmem_check_t* out, bool exact) {
+  core::Heap* const h = unwrap(heap);
+  if (h == nullptr) return negative(last_error().code);
+  const core::CheckReport r = h->check(exact);
+  fastmem_check_t c = {};
+  c.findings = r.findings;
+  c.slabs = r.slabs;
+  c.objects = r.objects;
+  c.extents = r.extents;
+  c.magazines = r.magazines;
+  c.caches = r.caches;
+  c.map_entries = r.map_entries;
+  c.regions = r.regions;
+  c.busy = r.busy;
+  c.running = r.running;
+  c.unmarked = r.unmarked;
+  c.told = r.told;
+  for (unsigned i = 0; i < r.told; ++i) {
+    c.what[i] = r.first[i].what;
+    c.where[i] = r.first[i].where;
+  }
+  const int code = fill(out, c);
+  return code != 0 || r.ok() ? code : -EIO;
+}
+
 }  // namespace
 
 const char* fastmem_misuse_name(unsigned int kind) {
@@ -92,3 +118,7 @@ ssize_t fastmem_leaks(fastmem_heap_t* heap, fastmem_leak_t* leaks, size_t max) {
   });
   return error.ok() ? static_cast<ssize_t>(places) : negative(error);
 }
+
+int fastmem_check(fastmem_heap_t* heap, fastmem_check_t* out) { return check(heap, out, false); }
+
+int fastmem_check_idle(fastmem_heap_t* heap, fastmem_check_t* out) { return check(heap, out, true); }

@@ -313,6 +313,8 @@ class Heap {
   Result<MemoryStats> memory_stats(NodeId node = kAnyNode) const { return heap_->memory_stats(node); }
   void reset_stats() { heap_->reset_stats(); }
   /// Proves the heap's books; stops the program where they do not add up.
+  // What is wrong with the heap's own books, and what was looked at. `exact`: no other thread is inside; nothing is left out.
+  core::CheckReport check(bool exact = false) const { return heap_->check(exact); }
   void check_invariants() const { heap_->check_invariants(); }
 
  private:

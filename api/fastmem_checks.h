@@ -104,6 +104,37 @@ typedef struct fastmem_leak {
  * @return how many places there are (may exceed max), -ENOTSUP (the heap is not checked in full), -ENOMEM */
 FASTMEM_API ssize_t fastmem_leaks(fastmem_heap_t *heap, fastmem_leak_t *leaks, size_t max);
 
+/** What fastmem_check() saw. Set struct_size first. */
+typedef struct fastmem_check_result {
+  uint32_t struct_size;
+  uint32_t version;
+  uint64_t findings; /**< what is wrong; 0: nothing */
+  /* looked at */
+  uint64_t slabs;
+  uint64_t objects; /**< that are free: in slabs, caches and magazines; and at rest */
+  uint64_t extents;
+  uint64_t magazines;
+  uint64_t caches;
+  uint64_t map_entries;
+  uint64_t regions;
+  /* not looked at */
+  uint64_t busy;     /**< parts whose lock could not be had in time */
+  uint64_t running;  /**< caches whose thread may be using them: what they hold */
+  uint64_t unmarked; /**< objects of which it is not known whether they are free twice: no memory to note them in */
+  /* the first findings: a fixed sentence, and an address in the heap's books, or an object's */
+  uint32_t told;
+  uint32_t unused;
+  const char *what[8];
+  const void *where[8];
+} fastmem_check_t;
+
+/** Proves that the heap's own books are right: bitmaps, counters, lists, extents, the map, magazines, rests. Other threads
+ * may go on; what only holds between two operations is not looked at then. Damage does not make it crash.
+ * @return 0 (nothing is wrong), -EIO (something is: see out), -EINVAL (no structure, or no struct_size) */
+FASTMEM_API int fastmem_check(fastmem_heap_t *heap, fastmem_check_t *out);
+/** The same of a heap that no other thread is inside of until it returns: then nothing is left out. */
+FASTMEM_API int fastmem_check_idle(fastmem_heap_t *heap, fastmem_check_t *out);
+
 #ifdef __cplusplus
 }
 #endif

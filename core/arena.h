@@ -18,6 +18,8 @@
 
 namespace fastmem::core {
 
+class CheckWalk;
+
 class Arena {
  public:
   Arena(void* base, Bytes size) : base_(static_cast<std::byte*>(base)), size_(size) {}
@@ -43,6 +45,8 @@ class Arena {
   }
   void* piece(std::uint32_t number) const { return base_ + (std::size_t{number - 1} << kLeastShift); }
 
+  void check(CheckWalk& walk) FM_EXCLUDES(mutex_);  // core/arena_check.cc
+
   Bytes bytes() const { return Bytes{used_.load(std::memory_order_relaxed)}; }
   Mutex& mutex() { return mutex_; }
 
@@ -56,6 +60,7 @@ class Arena {
   static unsigned list_of(Bytes size) {
     return size.rep <= (1u << kLeastShift) ? 0 : static_cast<unsigned>(std::bit_width(size.rep - 1)) - kLeastShift;
   }
+  void check_list(CheckWalk& walk, unsigned list) const FM_REQUIRES(mutex_);
   void* bump(std::size_t size, std::size_t align) FM_REQUIRES(mutex_);
   bool make_writable_to(std::size_t end) FM_REQUIRES(mutex_);
 

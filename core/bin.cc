@@ -382,31 +382,4 @@ ExtentIndex Bin::slab_aside(ExtentIndex granule) const {
   return kNoExtent;
 }
 
-void Bin::check_invariants() const {
-  const LockGuard guard(mutex_);
-  std::uint64_t free = 0;
-  for (unsigned l = 0; l < kLists; ++l) {
-    std::uint32_t slabs = 0;
-    for (ExtentIndex i = lists_[l].front(); i != kNoExtent; i = (*context_.extents)[i].next) {
-      const Extent& e = (*context_.extents)[i];
-      const bool aside = l == kAside;
-      FM_CHECK(e.kind == (aside ? ExtentKind::kSlabAside : ExtentKind::kSlab) && e.bin == id_ && e.list == l);
-      FM_CHECK(aside || list_for(e) == l);
-      FM_CHECK(context_.map->find(context_.map->address_of(i)) == (aside ? kNoBin : id_));
-      std::uint32_t bits = 0;
-      for (std::uint32_t w = 0; w < slab::bitmap_words(*class_); ++w) {
-        const std::uint64_t word = slab::word_of(e, *class_, w);
-        FM_CHECK(w >= e.hint || word == 0);
-        bits += static_cast<std::uint32_t>(std::popcount(word));
-      }
-      FM_CHECK(bits == e.free);
-      free += bits;
-      ++slabs;
-    }
-    FM_CHECK(slabs == sizes_[l]);
-  }
-  FM_CHECK(free == free_);
-  FM_CHECK(acquires_ - releases_ == std::uint64_t{sizes_[kEmpty]} + sizes_[kPartial] + sizes_[kFull] + sizes_[kAside]);
-}
-
 }  // namespace fastmem::core

@@ -2,7 +2,7 @@
 // core/bin.h -- floor 2 (core). One Bin per (node, class).
 // What:      owns the slabs of one class on one node, and a depot of full magazines; trades whole magazines with caches.
 // Invariant: free_ == the sum of its slabs' free counts; a slab is in the list that its free count says, or aside
-//            -> check_invariants()
+//            -> check()
 // Callers:   Heap's slow functions, Slot. Never api/.
 // Locks:     mutex_ (rank kBin) guards every mutable field and the descriptors of its slabs; kPageHeap and kArena may be
 //            taken inside it.
@@ -20,6 +20,8 @@
 
 namespace fastmem::core {
 
+class CheckWalk;
+
 // What every bin of a heap works with.
 struct BinContext {
   PageMap* map;
@@ -27,6 +29,8 @@ struct BinContext {
   Arena* arena;
   CacheBudget* budget;
   Hardener* hardener;
+
+  bool operator==(const BinContext&) const = default;
 };
 
 struct BinCounts {
@@ -104,7 +108,14 @@ class alignas(kLinePair) Bin {
   // After Hardener::stop_denying(): no guard of a slab faults.
   void open_guards() FM_EXCLUDES(mutex_);
 
-  void check_invariants() const FM_EXCLUDES(mutex_);
+  // core/bin_check.cc
+  bool is_as_made(const Bin& made) const {
+    return id_ == made.id_ && class_ == made.class_ && context_ == made.context_ && pages_ == made.pages_;
+  }
+  void check(CheckWalk& walk) const FM_EXCLUDES(mutex_);
+  bool check_magazine(CheckWalk& walk, const Magazine* m, const void* who) const;
+  // Objects that are in a slot.
+  void check_objects(CheckWalk& walk, void* const* objects, std::size_t n) const FM_EXCLUDES(mutex_);
   Mutex& mutex() { return mutex_; }
 
  private:
@@ -131,6 +142,12 @@ class alignas(kLinePair) Bin {
   void file(ExtentIndex i) FM_REQUIRES(mutex_);
   void move_to(List wanted, ExtentIndex i) FM_REQUIRES(mutex_);
   ExtentIndex slab_aside(ExtentIndex granule) const FM_REQUIRES(mutex_);
+  void check_slabs(CheckWalk& walk) const FM_REQUIRES(mutex_);
+  bool check_slab(CheckWalk& walk, ExtentIndex i, List in) const FM_REQUIRES(mutex_);
+  void check_bitmap(CheckWalk& walk, const Extent& e) const FM_REQUIRES(mutex_);
+  void check_depot(CheckWalk& walk) const FM_REQUIRES(mutex_);
+  void check_object(CheckWalk& walk, const void* object) const FM_REQUIRES(mutex_);
+  bool is_taken(const CheckWalk& walk, const void* object) const FM_REQUIRES(mutex_);
 
   // All that an exchange of magazines writes, in one cache line.
   mutable Mutex mutex_{LockRank::kBin};

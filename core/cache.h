@@ -83,6 +83,10 @@ class alignas(32) Cache {
     top_.store(0, std::memory_order_relaxed);
   }
 
+  bool is_unloaded() const {
+    return base_.load(std::memory_order_relaxed) == kNever && end_.load(std::memory_order_relaxed) == 0;
+  }
+
   void** top() const { return at(top_.load(std::memory_order_relaxed)); }
   void** top_acquire() const { return at(top_.load(std::memory_order_acquire)); }
   void** base() const { return at(base_.load(std::memory_order_relaxed)); }

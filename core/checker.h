@@ -128,6 +128,8 @@ class Checker {
     return takes_traces_ && trace != kNoTrace ? depot_.frames(trace) : std::span<void* const>{};
   }
 
+  void check(CheckWalk& walk) const;  // core/checker_check.cc
+
   const CheckOptions& options() const { return options_; }
   Mutex& mutex() { return mutex_; }
   // lock(mutex) of each of its own, outermost first: for fork.

@@ -62,6 +62,8 @@ class ExtentTable {
   ExtentTable() = default;
   explicit ExtentTable(void* table) : extents_(static_cast<Extent*>(table)) {}
 
+  bool operator==(const ExtentTable&) const = default;
+
   static Bytes table_size(AddressRange window) { return Bytes{window.size().rep / kGranule * sizeof(Extent)}; }
 
   Extent& operator[](ExtentIndex i) { return extents_[i]; }

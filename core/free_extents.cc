@@ -55,14 +55,4 @@ ExtentIndex FreeExtents::largest(const ExtentTable& table) const {
   return most;
 }
 
-bool FreeExtents::bitmaps_are_right() const {
-  for (unsigned r = 0; r < kRows; ++r) {
-    for (unsigned p = 0; p < kPerRow; ++p) {
-      if (lists_[r][p].empty() != ((parts_[r] >> p & 1) == 0)) return false;
-    }
-    if ((parts_[r] != 0) != ((rows_ >> r & 1) != 0)) return false;
-  }
-  return true;
-}
-
 }  // namespace fastmem::core

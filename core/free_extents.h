@@ -13,6 +13,8 @@
 
 namespace fastmem::core {
 
+class CheckWalk;
+
 class FreeExtents {
  public:
   // `first` names the granule at address 0, so to say: alignments are those of addresses.
@@ -72,7 +74,9 @@ class FreeExtents {
     }
   }
   std::size_t count() const { return count_; }
-  bool bitmaps_are_right() const;
+  // What must be true of the lists, and visit(extent) of each until it says false: core/page_heap_check.cc, its only caller.
+  template <class Visit>
+  void check(CheckWalk& walk, Visit visit) const;
 
  private:
   static constexpr unsigned kPartBits = 5;

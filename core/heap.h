@@ -23,6 +23,7 @@
 
 #include "core/bulk.h"
 #include "core/caller_memory.h"
+#include "core/check_report.h"
 #include "core/checker.h"
 #include "core/checks.h"
 #include "core/hardening.h"
@@ -332,8 +333,12 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   // Whether the address is in memory that the heap holds.
   bool holds(const void* p) const { return region_of(p) != kNoRegion; }
   void reset_stats();
-  // Stops the program where the books do not add up. Other threads may go on.
+  // Proves every invariant of the heap's books, and says what is wrong and what it could not look at. Other threads may go
+  // on. `exact`: none is inside the heap until it returns, and then nothing is left out.
+  CheckReport check(bool exact = false) const;
+  // The same; stops the program where something is wrong.
   void check_invariants() const;
+  HeapState* state_for_test() { return state_; }
 
   // ---- for core/heap_list.cc: first use, thread exit and fork ------------------------------------------------------
 
@@ -474,6 +479,13 @@ class FASTMEM_EXPORT alignas(kLinePair) Heap {
   void mend(const FoundObject& found, ObjectWord word);
   void explain_faults();
   void forget_faults();
+
+  // Whether the books are right, core/heap_check.cc.
+  bool check_roots(CheckWalk& walk) const;
+  void check_slots(CheckWalk& walk) const;
+  void check_nodes(CheckWalk& walk) const;
+  void check_regions(CheckWalk& walk) const;
+  Bin made_bin(unsigned b) const;
 
   // Bulk.
   [[gnu::always_inline]] bool pop_bulk(Cache& cache, void** ptrs, std::size_t n) {

@@ -24,7 +24,7 @@ bool multiples(const CallerMemory& memory) {
   return ((reinterpret_cast<std::uintptr_t>(memory.base) | memory.size.rep) & (memory.page_size.rep - 1)) == 0;
 }
 
-Error check(const CallerMemory& memory) {
+Error check_memory(const CallerMemory& memory) {
   const std::size_t page = memory.page_size.rep;
   if (memory.base == nullptr || memory.size.rep == 0) {
     return make_error(ErrorCode::kInvalid, "no memory to add: %zu bytes at %p", memory.size.rep, memory.base);
@@ -89,7 +89,7 @@ Result<unsigned> Heap::place_for(Region& region, NodeId node) {
 
 Error Heap::add_memory(const CallerMemory& memory) {
   if (refuse_in_callback() != ErrorCode::kOk) return last_error();
-  if (const Error error = check(memory); !error.ok()) return error;
+  if (const Error error = check_memory(memory); !error.ok()) return error;
   if (lost_) return make_error(ErrorCode::kNotReady, "this heap's memory is not inherited by fork");
   Region region = to_region(memory);
   const LockGuard guard(admin_);

@@ -248,9 +248,4 @@ void Heap::reset_stats() {
   }
 }
 
-void Heap::check_invariants() const {
-  for (unsigned b = 0; b < state_->bin_count(); ++b) state_->bins[b].check_invariants();
-  for (unsigned n = 0; n < node_count_; ++n) state_->nodes[n].pages.check_invariants();
-}
-
 }  // namespace fastmem::core

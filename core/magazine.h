@@ -55,6 +55,7 @@ class MagazineQueue {
     ++count_;
   }
   Magazine* front() const { return head_; }
+  const Magazine* back() const { return tail_; }
   std::uint32_t count() const { return count_; }
 
  private:

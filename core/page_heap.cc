@@ -416,25 +416,4 @@ std::uint32_t PageHeap::largest(std::uint32_t align) {
   return largest;
 }
 
-void PageHeap::check_invariants() const {
-  const LockGuard guard(mutex_);
-  const auto sum = [this](const FreeExtents& lists, ExtentKind kind) {
-    std::size_t granules = 0;
-    lists.each(*extents_, [&](ExtentIndex i) {
-      const Extent& e = (*extents_)[i];
-      FM_CHECK(e.kind == kind && e.region != 0 && e.head == i && e.clean <= e.granules);
-      FM_CHECK((*extents_)[i + e.granules - 1].head == i);
-      const ExtentIndex end = i + e.granules;
-      FM_CHECK(end == map_->granules() || (*extents_)[end].region != e.region || (*extents_)[end].kind != kind);
-      granules += e.granules;
-    });
-    FM_CHECK(lists.bitmaps_are_right());
-    return granules;
-  };
-  const std::size_t warm = warm_ != kNoExtent ? (*extents_)[warm_].granules : 0;
-  FM_CHECK(held_.load(std::memory_order_relaxed) ==
-           warm + used_.load(std::memory_order_relaxed) + sum(free_, ExtentKind::kFree));
-  FM_CHECK(away_.load(std::memory_order_relaxed) == sum(absent_, ExtentKind::kAbsent));
-}
-
 }  // namespace fastmem::core

@@ -3,7 +3,7 @@
 // What:      take, split, give and coalesce in O(1), through the descriptors of an extent's two ends. An extent is free,
 //            absent (free, its pages went back to the system) or somebody's: a slab, or a large object.
 // Invariant: held == used + the sum of free extents and the warm one; no two free extents of a region touch, nor two
-//            absent ones -> check_invariants()
+//            absent ones -> check()
 // Callers:   Bin for slabs; Heap for large objects, regions, and pages that come and go.
 // Locks:     mutex_ (rank kPageHeap) guards every mutable field and the descriptors of free and absent extents.
 #pragma once
@@ -21,6 +21,8 @@
 #include "platform/types.h"
 
 namespace fastmem::core {
+
+class CheckWalk;
 
 // Of a counter whose writers hold a lock: cheaper than an atomic addition.
 template <class T>
@@ -236,7 +238,11 @@ class PageHeap {
   const LargeCounts& large() const { return large_; }
   void reset_large() FM_EXCLUDES(mutex_);  // but for what is in use
 
-  void check_invariants() const FM_EXCLUDES(mutex_);
+  // core/page_heap_check.cc
+  bool is_as_made(const PageMap* map, const ExtentTable* extents, const Account* account) const {
+    return map_ == map && extents_ == extents && account_ == account;
+  }
+  void check(CheckWalk& walk) const FM_EXCLUDES(mutex_);
   Mutex& mutex() { return mutex_; }
 
  private:
@@ -277,6 +283,8 @@ class PageHeap {
   void look_at_marks() FM_REQUIRES(mutex_) {
     if (marks_.look(free_granules())) account_->want_attention();
   }
+  std::size_t check_warm(CheckWalk& walk) const FM_REQUIRES(mutex_);
+  std::size_t check_list(CheckWalk& walk, const FreeExtents& lists, ExtentKind kind) const FM_REQUIRES(mutex_);
   bool charge(std::uint32_t granules) FM_REQUIRES(mutex_);
   bool within_limit(std::uint32_t granules) const FM_REQUIRES(mutex_);
 

@@ -25,6 +25,8 @@ class PageMap {
   PageMap(AddressRange window, void* table)
       : begin_(window.begin), granules_(window.size().rep / kGranule), bins_(static_cast<Entry*>(table) + kShift) {}
 
+  bool operator==(const PageMap&) const = default;
+
   static Bytes table_size(AddressRange window) {
     return Bytes{(window.size().rep / kGranule + kShift) * sizeof(Entry)};
   }

@@ -16,6 +16,8 @@
 
 namespace fastmem::core {
 
+class CheckWalk;
+
 // What all slots' quarantines share. Each claims its part in steps, and has one step whatever the others have.
 class RestingBudget {
  public:
@@ -67,11 +69,13 @@ class Quarantine {
     for (std::size_t i = 0; i < count_; ++i) visit(ring_[(first_ + i) & (capacity_ - 1)]);
   }
 
+  void check(CheckWalk& walk) const FM_EXCLUDES(mutex_);  // core/checker_check.cc
   Mutex& mutex() { return mutex_; }
 
  private:
   static constexpr std::size_t kFirstCapacity = 64;
 
+  static void check_entry(CheckWalk& walk, const Entry& entry);
   std::size_t pop_excess_locked(std::span<Entry> out) FM_REQUIRES(mutex_);
   bool grow() FM_REQUIRES(mutex_);
   Entry pop_one() FM_REQUIRES(mutex_);

@@ -18,6 +18,8 @@
 
 namespace fastmem::core {
 
+class CheckWalk;
+
 using RegionNumber = std::uint16_t;
 inline constexpr RegionNumber kNoRegion{0};
 
@@ -77,11 +79,13 @@ class RegionTable {
   }
 
   bool all_inherited_by_fork();
+  bool check(CheckWalk& walk, unsigned nodes) const;  // core/region_table_check.cc
   Mutex& mutex() { return mutex_; }
 
  private:
   static constexpr unsigned kChunk = 256;
 
+  static bool check_region(CheckWalk& walk, const RegionInfo& info, unsigned nodes);
   Error ask(RegionInfo& info, Backing& backing) FM_EXCLUDES(mutex_);
   bool know(RegionInfo& info, const BroughtIovas& brought) FM_REQUIRES(mutex_);
 

@@ -109,6 +109,10 @@ void written_magazine(Misuse then, const void* at, Home home) {
   finish(then, of(MisuseKind::kWrittenBooks, at, home));
 }
 
+void damaged_books(const char* what, const void* where) {
+  log(LogLevel::kError, "the heap's books are damaged: %s (%p)", what, where);
+}
+
 // ---- of checked heaps ------------------------------------------------------------------------------------------------
 
 void foreign_free(Misuse then, const MisuseReport& r, const char* what_is_there) {

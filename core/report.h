@@ -30,6 +30,8 @@ void foreign_free(Misuse then, const void* p);
 void double_free(Misuse then, const void* p, Home home);
 void inner_free(Misuse then, const void* p, Home home);
 void wrong_class_free(Misuse then, const void* p, Home freed_as, Home home);
+// Not the caller's bug, as far as anybody knows: a word of the heap's own books is not what it was.
+void damaged_books(const char* what, const void* where);
 void lost_strays(Misuse then, unsigned count);
 // Of hardened heaps.
 void wrong_size(Misuse then, const void* p, std::size_t claimed, Home home);

@@ -35,6 +35,8 @@ struct SizeClass {
   std::uint64_t reciprocal = 0;  // index of an object == offset * reciprocal >> kReciprocalShift
   std::uint16_t magazine = 0;    // objects a magazine holds
   std::uint16_t depot = 0;       // full magazines a bin keeps before it fills slabs again
+
+  constexpr bool operator==(const SizeClass&) const = default;
 };
 
 inline constexpr unsigned kReciprocalShift = 42;

@@ -18,6 +18,8 @@
 
 namespace fastmem::core {
 
+class CheckWalk;
+
 // Counters of one cache, all since the heap exists.
 struct CacheCounts {
   std::uint64_t allocs;
@@ -98,6 +100,9 @@ class Slot {
     return false;
   }
 
+  // core/slot_check.cc
+  void check(CheckWalk& walk, SlotId id, const Bin* bins, unsigned count, bool still) const FM_EXCLUDES(mutex_);
+
   Cache* caches() { return caches_; }
   Mutex& mutex() { return mutex_; }
 
@@ -120,6 +125,8 @@ class Slot {
   void put(Bin& bin, Pair p, void* object, Strays& strays);
   std::size_t end_waiting(Bin* bins, unsigned first, unsigned last, Strays& strays) FM_REQUIRES(mutex_);
   std::size_t surrender(Bin& bin, Magazine* magazine, CacheBook& book, Strays& strays);
+  static void check_cache(CheckWalk& walk, const Bin& bin, const Cache& cache, const CacheBook& book, bool still);
+  static void check_previous(CheckWalk& walk, const Bin& bin, const CacheBook& book);
   CacheCounts since_birth(BinId bin) const FM_REQUIRES(mutex_);
 
   mutable Mutex mutex_{LockRank::kSlot};

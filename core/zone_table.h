@@ -14,6 +14,8 @@
 
 namespace fastmem::core {
 
+class CheckWalk;
+
 inline constexpr unsigned kMostZones = 4096;
 inline constexpr unsigned kLongestZoneName = 31;  // characters
 
@@ -44,6 +46,8 @@ class ZoneTable {
   Error take_out(const char* name, Zone& out) FM_EXCLUDES(mutex_);
   bool at(unsigned number, Zone& out) const FM_EXCLUDES(mutex_);
   unsigned end() const FM_EXCLUDES(mutex_);  // numbers are below it
+
+  void check(CheckWalk& walk) const FM_EXCLUDES(mutex_);  // core/zone_table_check.cc
 
   // Of threads that a child of fork has not.
   void forget_claims() FM_EXCLUDES(mutex_);

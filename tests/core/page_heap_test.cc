@@ -80,7 +80,7 @@ struct RandomWalk {
     live.erase(it);
   }
   void check() {
-    bench.pages.check_invariants();
+    bench.check(bench.pages);
     CHECK(bench.pages.held().rep == model.held * kGranule);
     CHECK(bench.pages.used().rep == model.used * kGranule);
   }
@@ -113,7 +113,7 @@ TEST_CASE("random extents, against a model that looks at every granule") {
     CHECK(walk.bench.pages.remove_region(416, 96, {}));
     CHECK(walk.bench.pages.held().rep == 0);
     CHECK(walk.bench.pages.regions() == 0);
-    walk.bench.pages.check_invariants();
+    walk.bench.check(walk.bench.pages);
     CHECK(walk.bench.pages.take(1, 1) == kNoExtent);
   }
 }
@@ -144,7 +144,7 @@ TEST_CASE("the clean tail of an extent is never longer than what nobody had") {
         std::fill_n(soiled.begin() + lifted, bench.extents[lifted].granules, false);
         bench.pages.lay_free(lifted, true);
       }
-      bench.pages.check_invariants();
+      bench.check(bench.pages);
     }
   }
   Workbench bench(64);
@@ -173,17 +173,17 @@ TEST_CASE("an extent grows into a free neighbour and shrinks out of its own tail
   CHECK(bench.pages.used() == Bytes{kGranule * 24});
   CHECK(bench.pages.extend(low, 32));
   CHECK_FALSE(bench.pages.extend(low, 33));  // another region
-  bench.pages.check_invariants();
+  bench.check(bench.pages);
   const ExtentIndex rest = bench.pages.take(8, 1);
   CHECK(rest != kNoExtent);
   CHECK_FALSE(bench.pages.extend(rest, 9));  // the limit
   bench.pages.shrink(low, 1);
   CHECK(bench.pages.extend(rest, 39));
   CHECK(bench.pages.take(1, 1) == kNoExtent);
-  bench.pages.check_invariants();
+  bench.check(bench.pages);
   bench.pages.give(low);
   bench.pages.give(rest);
-  bench.pages.check_invariants();
+  bench.check(bench.pages);
   CHECK(bench.account.used == 0);
 }
 
@@ -202,7 +202,7 @@ TEST_CASE("a whole free extent, of which a part is kept") {
   CHECK(bench.extents[part].granules == 5);
   CHECK(bench.extents[part].clean == 5);
   CHECK(bench.pages.used() == Bytes{kGranule * 9});
-  bench.pages.check_invariants();
+  bench.check(bench.pages);
   CHECK(bench.pages.large().objects == 1);
   CHECK(bench.pages.large().granules == 5);
   CHECK(bench.pages.take(60, 1) == 4);
@@ -225,7 +225,7 @@ TEST_CASE("of a few extents that fit, the lowest is taken, also where others are
   CHECK(bench.pages.take(10, 1) == 0);   // of 40, 12, 10 and 11
   CHECK(bench.pages.take(30, 1) == 10);  // the others are too small
   CHECK(bench.pages.take(11, 1) == 41);  // of 12 and 11
-  bench.pages.check_invariants();
+  bench.check(bench.pages);
 }
 
 TEST_CASE("who wants as much as was given back last has it; for all others it joins its neighbours in time") {
@@ -237,7 +237,7 @@ TEST_CASE("who wants as much as was given back last has it; for all others it jo
   REQUIRE((low == 0 && high == 8));
   CHECK(pages.give_large(low, 1));
   CHECK(pages.give_large(high, 1));
-  pages.check_invariants();
+  bench.check(pages);
   CHECK(pages.take_large(8, 1) == high);  // the lowest that fits begins at 0
   CHECK(bench.extents[high].clean == 0);
   CHECK(pages.give_large(high, 1));
@@ -281,7 +281,7 @@ TEST_CASE("a large object is given back once, and to the region it is of") {
   CHECK(bench.pages.large().objects == 0);
   CHECK(bench.pages.large().granules == 0);
   CHECK(bench.pages.used() == Bytes{kGranule});
-  bench.pages.check_invariants();
+  bench.check(bench.pages);
 }
 
 TEST_CASE("pages that are given back are not held, are not handed out, and come back") {
@@ -298,7 +298,7 @@ TEST_CASE("pages that are given back are not held, are not handed out, and come 
   CHECK_FALSE(bench.pages.remove_region(0, 64, {}));  // nobody knows yet what becomes of it
   bench.pages.lay_absent(away);
   CHECK(bench.pages.absent() == Bytes{kGranule * 40});
-  bench.pages.check_invariants();
+  bench.check(bench.pages);
   CHECK(bench.pages.lift_free(7, by_8) == kNoExtent);
   const ExtentIndex more = bench.pages.lift_free(64, by_8);
   REQUIRE(more == 48);
@@ -317,13 +317,13 @@ TEST_CASE("pages that are given back are not held, are not handed out, and come 
   bench.pages.give(0);
   bench.pages.give(3);
   bench.pages.give(8);
-  bench.pages.check_invariants();
+  bench.check(bench.pages);
   CHECK(bench.pages.remove_region(0, 64, {}));  // half of it absent
   CHECK(bench.pages.absent() == Bytes{});
   CHECK(bench.pages.held() == Bytes{kGranule * 96});
   CHECK_FALSE(bench.pages.remove_region(64, 96, {}, Bytes{1}));  // a floor
   CHECK(bench.pages.remove_region(64, 96, {}));
-  bench.pages.check_invariants();
+  bench.check(bench.pages);
 }
 
 TEST_CASE("all nodes of a heap have one account") {
@@ -350,12 +350,12 @@ TEST_CASE("neighbours coalesce from both sides, and not across regions") {
   bench.pages.give(all[2]);
   CHECK(bench.pages.take(16, 1) == kNoExtent);
   bench.pages.give(all[1]);  // closes the gap
-  bench.pages.check_invariants();
+  bench.check(bench.pages);
   const ExtentIndex joined = bench.pages.take(24, 1);
   CHECK(joined == 0);
   bench.pages.give(joined);
   for (unsigned i = 3; i < 8; ++i) bench.pages.give(all[i]);
-  bench.pages.check_invariants();
+  bench.check(bench.pages);
   CHECK(bench.pages.take(33, 1) == kNoExtent);
   CHECK(bench.pages.take(32, 32) != kNoExtent);
   CHECK(bench.pages.take(32, 32) != kNoExtent);
@@ -387,7 +387,7 @@ TEST_CASE("a scarce alignment is found behind many extents that do not have it")
   for (ExtentIndex g = 2049; g < 2200; g += 4) bench.pages.give(g);
   CHECK(bench.pages.take(1, 64) == 1024);
   CHECK(bench.pages.take(1, 64) == kNoExtent);
-  bench.pages.check_invariants();
+  bench.check(bench.pages);
 }
 
 TEST_CASE("a limit finer than a region holds to the granule, books counted") {

@@ -120,7 +120,7 @@ TEST_CASE("two owners hammer, one thief steals from both") {
   CHECK(owners[0].strays.empty());
   CHECK(owners[1].strays.empty());
   CHECK(stolen > 0);
-  all.bin.check_invariants();
+  all.bench.check(all.bin);
   const BinCounts b = all.bin.counts();
   CHECK(all.cached(slots[0].slot) + all.cached(slots[1].slot) + b.depot + b.free ==
         b.slabs * all.bin.size_class().objects);

@@ -3,10 +3,12 @@
 // touches there, it crashes on.
 #pragma once
 
+#include <cstdio>
 #include <memory>
 #include <vector>
 
 #include "core/bin.h"
+#include "core/check_walk.h"
 #include "core/slot.h"
 #include "platform/address_space.h"
 #include "platform/check.h"
@@ -56,6 +58,16 @@ struct Workbench {
   }
 
   BinContext context() { return {&map, &extents, &arena, &budget, &hardener}; }
+  // Stops the program where a part's books are wrong.
+  template <class Part>
+  void check(const Part& part) const {
+    CheckReport report;
+    const auto begin = reinterpret_cast<std::uintptr_t>(books.get());
+    CheckWalk walk(report, map, extents, {begin, begin + books.size().rep}, nullptr);
+    part.check(walk);
+    for (unsigned i = 0; i < report.told; ++i) std::fprintf(stderr, "%s\n", report.first[i].what);
+    FM_CHECK(report.ok() && report.busy == 0);
+  }
   // What the arena has left goes to nobody else.
   void use_up_arena() {
     for (std::size_t piece = kMiB.rep; piece >= kCacheLine; piece /= 2) {
