@@ -39,7 +39,9 @@ typedef uint32_t rte_fastmem_handle_t;
 
 /**
  * After rte_eal_init(). Takes no memzone yet: the first allocation or rte_fastmem_reserve() does.
- * @return 0, -EBUSY (done already), -ENOMEM (no memory or address space for the books), -ENODEV (no EAL memory)
+ * FASTMEM_CHECK and FASTMEM_HARDEN in the environment say how closely it looks, and what it is hardened with.
+ * @return 0, -EBUSY (done already), -ENOMEM (no memory or address space for the books), -ENODEV (no EAL memory), -EINVAL
+ *   (a word in one of the two is not known: it is logged)
  */
 int rte_fastmem_init(void);
 

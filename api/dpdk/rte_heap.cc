@@ -11,6 +11,7 @@
 #include "backends/dpdk/dpdk_backing.h"
 #include "backends/dpdk/dpdk_topology.h"
 #include "backends/dpdk/lcore_slots.h"
+#include "platform/log.h"
 
 namespace fastmem::dpdk {
 
@@ -32,10 +33,17 @@ Bytes first_region() {
   return std::clamp(round_down(Bytes{stats.heap_totalsz_bytes} / 8, kLeastRegion), kLeastRegion, kRegion);
 }
 
+Error ask_environment(core::HeapConfig& config) {
+  const Error error = core::choose_checks(nullptr, config.checks);
+  return error.ok() ? core::choose_hardening(nullptr, config.hardening) : error;
+}
+
 Result<core::Heap*> build(const Topology& topology) {
   core::HeapConfig config;
-  if (const Error error = core::choose_checks(nullptr, config.checks); !error.ok()) return error;
-  if (const Error error = core::choose_hardening(nullptr, config.hardening); !error.ok()) return error;
+  if (const Error error = ask_environment(config); !error.ok()) {
+    log(LogLevel::kError, "%s", error.text);  // callers of rte_fastmem_init() see a number
+    return error;
+  }
   auto backing = make_dpdk_backing();
   if (!backing.ok()) return backing.error();
   config.backing = backing->release();

@@ -19,7 +19,7 @@ using test::CHeap;
 
 #define AT(type, field, offset) static_assert(offsetof(type, field) == (offset), #type "." #field)
 
-static_assert(sizeof(fastmem_config_t) == 160);
+static_assert(sizeof(fastmem_config_t) == 176);
 AT(fastmem_config_t, struct_size, 0);
 AT(fastmem_config_t, version, 4);
 AT(fastmem_config_t, pages, 8);
@@ -47,6 +47,8 @@ AT(fastmem_config_t, decay_ms, 144);
 AT(fastmem_config_t, pressure_some_us, 148);
 AT(fastmem_config_t, pressure_full_us, 152);
 AT(fastmem_config_t, pressure_window_us, 156);
+AT(fastmem_config_t, check, 160);
+AT(fastmem_config_t, harden, 168);
 
 static_assert(sizeof(fastmem_segment_t) == 16);
 AT(fastmem_segment_t, iova, 0);
