@@ -37,7 +37,7 @@ void exchanges(Samples& in, Samples& out) {
     core::Magazine* full = nullptr;
     in.watch();
     use_up(empty);
-    in.time([&] { full = parts.bin().exchange_empty(empty, kMe); });
+    in.time([&] { full = parts.bin().exchange_empty(empty, kMe, strays); });
     out.watch();
     const std::vector<void*> objects(full->objects(), full->objects() + full->count);
     std::copy(objects.begin(), objects.end(), full->objects());  // its lines are the owner's by the time it is full

@@ -45,7 +45,7 @@ class Parts {
         map_(window_, map_table_.get()),
         extents_(extent_table_.get()),
         pages_(&map_, &extents_, &account_, fastmem::kUnlimited),
-        bin_(core::BinId{1}, &class_, {&map_, &extents_, &arena_, &budget_}, &pages_) {
+        bin_(core::BinId{1}, &class_, {&map_, &extents_, &arena_, &budget_, &hardener_}, &pages_) {
     for (core::ExtentIndex g = 0; g < granules; ++g) extents_[g].region = 1;
     pages_.add_region(0, granules, {}, true);
   }
@@ -102,6 +102,7 @@ class Parts {
   core::Account account_;
   core::PageHeap pages_;
   core::CacheBudget budget_{fastmem::kUnlimited};
+  core::Hardener hardener_{core::Hardening{}};
   core::Bin bin_;
 };
 

@@ -22,7 +22,7 @@ echo 'int main() {}' >"$work/probe.cc"
 "${compiler[@]}" "$work/probe.cc" -o "$work/probe" 2>/dev/null || skip "no 32-bit compiler (apt-get install g++-multilib)"
 "$work/probe" 2>/dev/null || skip "this kernel runs no 32-bit programs"
 
-left_out='platform/(machine_topology|node_binding)|tests/core/(heap_nodes|heap_caller|heap_kinds|model)_test'
+left_out='platform/(machine_topology|node_binding)|tests/core/(heap_nodes|heap_caller|heap_kinds|model|hardened_model)_test'
 for source in platform/*.cc core/*.cc tests/core/*_test.cc tests/support/doctest_main.cc; do
   [[ $source =~ $left_out ]] && continue
   object=$work/${source//\//_}.o
