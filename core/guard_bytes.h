@@ -52,16 +52,16 @@ using Vector [[gnu::vector_size(16), gnu::may_alias, gnu::aligned(1)]] = unsigne
 // The next two look at memory that other threads may just be filling: for who looks twice, and no race detector's business.
 
 // The first byte that is something else; n: none.
-[[gnu::noinline, gnu::no_sanitize("thread")]] inline std::size_t first_damage(const void* at, std::size_t n,
-                                                                              unsigned char byte) {
+__attribute__((noinline, no_sanitize("thread"))) inline std::size_t first_damage(const void* at, std::size_t n,
+                                                                                 unsigned char byte) {
   const auto* const p = static_cast<const unsigned char*>(at);
   std::size_t i = 0;
   while (i < n && p[i] == byte) ++i;
   return i;
 }
 // The last one, counted from the end: 1 is the last byte; 0: none.
-[[gnu::noinline, gnu::no_sanitize("thread")]] inline std::size_t last_damage(const void* at, std::size_t n,
-                                                                             unsigned char byte) {
+__attribute__((noinline, no_sanitize("thread"))) inline std::size_t last_damage(const void* at, std::size_t n,
+                                                                                unsigned char byte) {
   const auto* const p = static_cast<const unsigned char*>(at);
   for (std::size_t i = n; i != 0; --i) {
     if (p[i - 1] != byte) return n - i + 1;
