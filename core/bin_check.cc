@@ -52,7 +52,7 @@ bool Bin::check_slab(CheckWalk& walk, ExtentIndex i, List in) const {
   for (ExtentIndex g = i; g < i + granules(); ++g) {
     const bool mapped = !aside && g - i < class_->granules;  // its guard is not
     walk.expect(walk.extents[g].head == i, "a granule of a slab does not lead to its first one", &walk.extents[g].head);
-    walk.expect(walk.map.find(walk.map.address_of(g)) == (mapped ? id_ : kNoBin), "the map says another bin",
+    walk.expect(walk.map.says(walk.map.address_of(g), mapped ? id_ : kNoBin), "the map says another bin",
                 walk.map.address_of(g));
   }
   walk.report().map_entries += granules();

@@ -72,7 +72,7 @@ bool check_extent(CheckWalk& walk, ExtentIndex g, ExtentIndex end, RegionNumber 
                 &walk.extents[i].region);
     if (kind == ExtentKind::kSlab) continue;  // its bin has seen to them
     ++walk.report().map_entries;
-    walk.expect(walk.map.find(walk.map.address_of(i)) == kNoBin, "the map says a bin where no slab is",
+    walk.expect(walk.map.says(walk.map.address_of(i), kNoBin), "the map says a bin where no slab is",
                 walk.map.address_of(i));
   }
   return true;

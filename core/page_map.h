@@ -39,6 +39,8 @@ class PageMap {
     // relaxed: whoever passed the pointer on also passed on what set() stored before the object was handed out
     return bins_[g].load(std::memory_order_relaxed);
   }
+  // Whether the entry is exactly that bin's: find() does not look at all of its bits.
+  bool says(const void* p, BinId bin) const { return words(p) == bin.rep * kWordsPerBin; }
   BinId find(const void* p) const { return BinId{static_cast<std::uint16_t>(words(p) / kWordsPerBin)}; }
 
   void set(std::size_t first, std::size_t granules, BinId bin) {
