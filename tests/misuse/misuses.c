@@ -93,7 +93,7 @@ static void free_as_larger(const struct act *act, void *p) {
 }
 static void wrong_size(const struct act *act) { commit(act, free_as_larger, object(act)); }
 
-static void free_by_larger(const struct act *act, void *p) { act->face->free_by_handle(p, 5 * act->size); }
+static void free_by_larger(const struct act *act, void *p) { act->face->free_by_handle(p, 500); }
 static void wrong_handle(const struct act *act) { commit(act, free_by_larger, object(act)); }
 
 static void free_mixed(const struct act *act, void *p) {

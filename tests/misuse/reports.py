@@ -16,7 +16,7 @@ MISUSES = {
     "foreign-unmapped": Misuse("free of where nothing is mapped"),
     "inner-pointer": Misuse("free of a pointer into an object", ALL, BOTH),
     "wrong-size": Misuse("free with a wrong size", ALL, BOTH, ("C", "C++")),
-    "wrong-handle": Misuse("free by a wrong handle", ("small",), BOTH),
+    "wrong-handle": Misuse("free by a wrong handle", ALL, BOTH),
     "wrong-in-bulk": Misuse("a foreign pointer in a bulk free", ALL, BOTH),
     "overrun": Misuse("overrun by one byte", ALL, BOTH),
     "underrun": Misuse("underrun by one byte", ALL, BOTH),
@@ -107,6 +107,8 @@ def off(case):
         return foreign
     if case.misuse in ("double-free", "inner-pointer") and large:
         return foreign
+    if case.misuse == "wrong-handle" and large:
+        return foreign._replace(after="flush")  # it was put into a cache
     place = "class %d, node <node>" % plain_class(case)
     if case.misuse == "double-free":
         return Said("flush", lines("double free: <address>, %s, was free already" % place))
