@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tests/misuse/misuses.h: misuses, each written once, and what a program brings to commit them through its own face of
- * fastmem. It says on stderr what it is about to do ("-- free", "-- flush", "-- end") and what
- * was refused ("-- refused"), between what fastmem says. */
+ * fastmem. Between what fastmem says on stderr it says what it is about to do ("-- free", "-- flush", "-- end"), and what
+ * was refused ("-- refused"). */
 #ifndef FASTMEM_TESTS_MISUSES_H
 #define FASTMEM_TESTS_MISUSES_H
 

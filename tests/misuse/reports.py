@@ -36,6 +36,11 @@ def exists(case):
     return case.face in MISUSES[case.misuse].faces and not (case.face == "rte" and case.size == "large")
 
 
+def needs_one_node(case):
+    """Where there are more the address tells the node, and with it the class: a wrong size does no harm."""
+    return case.misuse == "wrong-size" and case.size == "small" and case.level == "off"
+
+
 # ---- the reports -----------------------------------------------------------------------------------------------------
 
 # The step before which a report must come; fatal: the fault ends the program.
@@ -78,8 +83,8 @@ def of_object(case, kind, sentence, damage=0, around="", freed_by=0):
     """A full report: the sentence, who had the object, the bytes, the stacks, the line for machines."""
     history = "  class %d, node <node>, heap <address>; allocated by slot 1 <age> ago%s; noticed by slot %d\n" % (
         cell(case), ", freed by slot %d <age> ago" % freed_by if freed_by else "", noticed_by(case, kind))
-    machine = ("  misuse: kind=%s address=<address> object=<address> size=%d class=%d node=<node> heap=<address> damage=%d"
-               " allocated-by=1 allocated-ago=<age> noticed-by=%d" %
+    machine = ("  misuse: kind=%s address=<address> object=<address> size=%d class=%d node=<node> heap=<address>"
+               " damage=%d allocated-by=1 allocated-ago=<age> noticed-by=%d" %
                (kind, bytes_of(case), cell(case), damage, noticed_by(case, kind)))
     return lines(sentence, history, around, "  allocated at:\n" + FRAMES, "  freed at:\n" + FRAMES if freed_by else "",
                  "  noticed at:\n" + FRAMES, machine + (" freed-by=%d freed-ago=<age>" % freed_by if freed_by else ""))
@@ -92,8 +97,8 @@ def noticed_by(case, kind):
 
 def of_nothing(kind, sentence, heap="<address>", address="(nil)", size=0, more="", stack="  noticed at:\n" + FRAMES):
     """A full report of what is no object."""
-    return lines(sentence, stack, "  misuse: kind=%s address=%s object=(nil) size=%d class=0 node=-1 heap=%s damage=0%s" %
-                 (kind, address, size, heap, more))
+    machine = "  misuse: kind=%s address=%s object=(nil) size=%d class=0 node=-1 heap=%s damage=0%s"
+    return lines(sentence, stack, machine % (kind, address, size, heap, more))
 
 
 # ---- level off -------------------------------------------------------------------------------------------------------
@@ -116,8 +121,8 @@ def off(case):
         return Said("flush", lines("inner pointer freed: <address> lies inside an object of " + place))
     if case.misuse == "wrong-handle" or (case.misuse == "wrong-size" and not large):
         claimed = 512 if case.misuse == "wrong-handle" else 208
-        return Said("flush", lines("freed with a wrong size or handle: <address> as class %d, node <node>; it is of %s" %
-                                   (claimed, place)))
+        return Said("flush", lines("freed with a wrong size or handle: <address> as class %d, node <node>; "
+                                   "it is of %s" % (claimed, place)))
     if case.misuse == "late-use" and case.face != "rte":
         return Said("", "", fatal=True)  # its memory is gone, and nobody knows whose it was
     return NOTHING
@@ -154,13 +159,14 @@ def full(case):
     if case.misuse in WHERE:
         return foreign(WHERE[case.misuse])
     if case.misuse == "wrong-in-bulk":
-        where = {"C": "it lies in c_program", "C++": "it lies in cpp_program", "rte": "it is other memory of this process"}
+        where = {"C": "it lies in c_program", "C++": "it lies in cpp_program",
+                 "rte": "it is other memory of this process"}
         return foreign(where[case.face], " (pointer 2 of 5 in a bulk)", " index=2 count=5")
     if case.misuse == "double-free":
         return freed("double-free", "double free: %s, was free already" % object_of, freed_by=1)
     if case.misuse == "inner-pointer":
-        return freed("inner-free", "inner pointer freed: <address> is %d bytes from the start of the object <address> of "
-                     "%d bytes" % (n // 2, n))
+        return freed("inner-free", "inner pointer freed: <address> is %d bytes from the start of the object <address> "
+                     "of %d bytes" % (n // 2, n))
     if case.misuse == "wrong-size":
         return freed("wrong-size", "freed with a wrong size: <address> as %d bytes, it has %d" % (2 * n, n))
     if case.misuse == "wrong-handle":
