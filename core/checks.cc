@@ -41,7 +41,6 @@ bool to_flag(std::string_view text, bool& out) {
 
 bool to_level(std::string_view word, CheckLevel& level) {
   if (word == "off") return level = CheckLevel::kOff, true;
-  if (word == "sampled") return level = CheckLevel::kSampled, true;
   if (word == "full") return level = CheckLevel::kFull, true;
   return false;
 }
@@ -54,8 +53,6 @@ bool to_option(std::string_view word, CheckOptions& out) {
   if (name == "quarantine") return to_bytes(value, out.quarantine);
   if (name == "large") return to_bytes(value, out.large);
   if (name == "traces") return to_bytes(value, out.traces);
-  if (name == "samples") return to_bytes(value, out.samples);
-  if (name == "sample") return to_bytes(value, out.sample_every) && out.sample_every.rep != 0;
   return name == "leaks" && to_flag(value, out.leaks);
 }
 
@@ -72,7 +69,7 @@ Error parse_checks(const char* text, CheckOptions& out) {
     const int shown = word.size() < kShown ? static_cast<int>(word.size()) : kShown;
     return make_error(ErrorCode::kInvalid,
                       first
-                          ? "checks: \"%.*s\" is no level; there are off, sampled and full"
+                          ? "checks: \"%.*s\" is no level; there are off and full"
                           : "checks: \"%.*s\" is no option; there are quarantine=, large=, traces=, sample=, samples= "
                             "with a size, and leaks=on or off",
                       shown, word.data());

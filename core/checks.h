@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // core/checks.h -- floor 2 (core). How closely a heap looks at what its users do with it, and what it may spend on that.
 //   off      what reaches a slab is verified there; nothing else costs anything
-//   sampled  about one allocation in so many bytes lies between pages that fault
 //   full     every object has guards, a record, and a rest after it was freed
 #pragma once
 
@@ -12,19 +11,17 @@
 
 namespace fastmem::core {
 
-enum class CheckLevel : std::uint8_t { kOff, kSampled, kFull };
+enum class CheckLevel : std::uint8_t { kOff, kFull };
 
 struct CheckOptions {
   CheckLevel level = CheckLevel::kOff;
   Bytes quarantine = kMiB;  // full: freed objects up to 1 MiB rest until so many bytes of them do
   Bytes large = kMiB * 16;  // full: the same of larger ones, which are out of reach meanwhile where pages allow it
-  Bytes traces = kMiB * 8;  // full, sampled: most memory for stack traces; 0: none are taken
+  Bytes traces = kMiB * 8;  // full: most memory for stack traces; 0: none are taken
   bool leaks = true;        // full: what was not freed is told when the heap or the program ends
-  Bytes sample_every = kMiB * 4;  // sampled: the mean distance of two sampled objects
-  Bytes samples = kKiB * 512;     // sampled: most memory for them
 };
 
-// "full", "sampled" or "off", then options: "full,quarantine=64M,leaks=off". Sizes take K, M and G. kInvalid: the text
+// "full" or "off", then options: "full,quarantine=64M,leaks=off". Sizes take K, M and G. kInvalid: the text
 // says which word is not known.
 Error parse_checks(const char* text, CheckOptions& out);
 
