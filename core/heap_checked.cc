@@ -55,6 +55,10 @@ void* Heap::checked_alloc(std::size_t size, std::size_t align, unsigned flags, i
     plain_free(id, cell);
     return fail(ErrorCode::kNoMemory, "no memory for the records of checked objects"), nullptr;
   }
+  if (found.cell != cell || found.record->load().state() != ObjectState::kNone) [[unlikely]] {
+    report::damaged_books("an object of a checked heap that is in use came to be handed out", cell);
+    return fail(ErrorCode::kInvalid, "the heap's books are damaged: %p is in use", static_cast<void*>(cell)), nullptr;
+  }
   std::byte* const object = cell + plan.front;
   Checker::set_guards(object, size, cell + found.cell_size);
   if ((flags & kZero) != 0) std::memset(object, 0, size);

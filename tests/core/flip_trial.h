@@ -32,7 +32,9 @@ class FlipTrial {
     kStopped,   // one of our checks ended the program
     kFault,     // the processor refused an access: not silent, but nobody said why
     kStuck,     // it waits for ever, or goes round
-    kSilent,    // a pointer that is none, and nobody said so
+    kTwin,      // a live object's address in place of a free one's of its class: who keeps no record of each object, as
+                // heaps do that are not checked in full, cannot know
+    kSilent,    // any other wrong pointer, and nobody said so
     kOutcomes
   };
   struct Tally {
@@ -106,7 +108,7 @@ class FlipTrial {
     in_child_ = true;
     *at ^= bit;
     if (first == First::kCheck && !heap_->check(true).ok()) _exit(kFound);
-    use(random, 400);
+    use(random, 150);
     _exit(heap_->check(true).ok() ? kHarmless : kFound);
   }
 
@@ -144,7 +146,7 @@ class FlipTrial {
     bool right = reinterpret_cast<std::uintptr_t>(p) % 16 == 0 && in_region(p, size);
     right = right && (after == live_.end() || p + size <= after->first);
     if (after != live_.begin()) right = right && std::prev(after)->first + std::prev(after)->second.size <= p;
-    if (!right) return silent();
+    if (!right) return live_.count(p) != 0 && live_[p].size <= size_of_class(p) ? twin() : silent();
     std::memset(p, ++pattern_, std::min<std::size_t>(size, 64));
     p[size - 1] = std::byte{pattern_};
     live_[p] = {size, pattern_};
@@ -168,6 +170,8 @@ class FlipTrial {
     });
   }
   void refused() const { in_child_ ? _exit(kFound) : FM_CHECK(in_child_); }
+  std::size_t size_of_class(const void* p) const { return heap_->usable_size(p); }
+  void twin() const { in_child_ ? _exit(kTwin) : FM_CHECK(in_child_); }
   void silent() const { in_child_ ? _exit(kSilent) : FM_CHECK(in_child_); }
 
   // Another thread that has caches, and lives until all is over.

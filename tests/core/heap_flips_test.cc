@@ -12,7 +12,7 @@ void tell(const char* what, const FlipTrial::Tally& t) {
   const auto line = [&](const char* where, const auto& n) {
     MESSAGE(std::string(what), ", ", std::string(where), ": harmless ", n[FlipTrial::kHarmless], ", found ",
             n[FlipTrial::kFound], ", stopped ", n[FlipTrial::kStopped], ", fault ", n[FlipTrial::kFault], ", stuck ",
-            n[FlipTrial::kStuck], ", silent ", n[FlipTrial::kSilent]);
+            n[FlipTrial::kStuck], ", twins ", n[FlipTrial::kTwin], ", silent ", n[FlipTrial::kSilent]);
   };
   line("cold", t.cold);
   line("hot", t.hot);
