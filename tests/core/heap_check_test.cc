@@ -123,7 +123,7 @@ TEST_CASE("damage done to caches and magazines is found") {
   auto* const words = reinterpret_cast<std::uintptr_t*>(&cache);  // end, top, base, frees
   damage(used, words[1], words[1] + 1, "a cache's top is out of its magazine");
   damage(used, words[1], words[1] + 65536, "a cache's top is out of its magazine");
-  damage(used, words[0], words[0] ^ (std::uintptr_t{1} << 40), "a cache points out of its magazine");
+  damage(used, words[0], words[0] ^ (std::uintptr_t{1} << 28), "a cache points out of its magazine");
   damage(used, words[2], words[2] - 8, "a cache points out of its magazine");
   auto* const magazine = reinterpret_cast<Magazine*>(cache.base()) - 1;
   damage(used, magazine->capacity, std::uint16_t{3}, "a magazine has a wrong size");
