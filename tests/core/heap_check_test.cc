@@ -64,11 +64,13 @@ bool says(const CheckReport& r, const char* what) {
 template <class T>
 void damage(UsedHeap& used, T& word, T wrong, const char* what) {
   INFO(std::string(what));
-  unsigned char before[sizeof(T)];
-  std::memcpy(before, static_cast<const void*>(&word), sizeof(T));
-  std::memcpy(static_cast<void*>(&word), &wrong, sizeof(T));
+  const std::size_t size = std::span(&word, 1).size_bytes();
+  unsigned char before[16];
+  REQUIRE(size <= sizeof(before));
+  std::memcpy(before, static_cast<const void*>(&word), size);
+  std::memcpy(static_cast<void*>(&word), static_cast<const void*>(&wrong), size);
   const CheckReport r = used.heap->check(true);
-  std::memcpy(static_cast<void*>(&word), before, sizeof(T));
+  std::memcpy(static_cast<void*>(&word), before, size);
   CHECK(says(r, what));
   CHECK(used.heap->check(true).ok());
 }
